@@ -1,0 +1,32 @@
+"""Options that several commands share, each defined once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors still show.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Text files; - is standard input; .gz, .xz and .zst are decompressed."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override one configuration key, as in --set optim.lr=1e-3; repeatable.",
+    ),
+]
+Tokenizer = Annotated[
+    Path, typer.Option("--tokenizer", metavar="DIR", help="A directory written by `tinylm train-bpe`.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Workers; the result does not depend on it. Default: all cores."),
+]

@@ -1,0 +1,61 @@
+"""The `[model]` table."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tinylm.configs.base import Table
+
+Size = Annotated[int, Field(gt=0, le=2**31 - 1)]
+
+
+class ModelConfig(Table):
+    """A decoder-only transformer. The defaults are the write-up's TinyStories model, 35,938,816 parameters."""
+
+    vocab_size: Size = 10_000
+    """Number of token ids; at least as many as the tokenizer has."""
+    context_length: Size = 256
+    """Longest sequence, in tokens."""
+    d_model: Size = 512
+    """Width of the residual stream."""
+    num_layers: Size = 8
+    """Number of transformer blocks."""
+    num_heads: Size = 8
+    """Attention heads; must divide d_model into an even d_head when position is rope."""
+    d_ff: Size = 1408
+    """Inner width of the feed-forward network."""
+    rope_theta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10_000.0
+    """Base of the rotary frequencies."""
+    position: Literal["rope", "none"] = "rope"
+    """Position information: rotary embeddings, or none (`--no-rope`)."""
+    norm: Literal["rmsnorm", "none"] = "rmsnorm"
+    """Normalization layers: RMSNorm, or identity (`--no-rmsnorm`)."""
+    norm_placement: Literal["pre", "post"] = "pre"
+    """Normalize before each sub-layer, or after the residual addition (`--post-norm`)."""
+    feed_forward: Literal["swiglu", "silu"] = "swiglu"
+    """Three matrices with a gate, or two with SiLU between (`--ffn-silu`; match parameters with d_ff x 3/2)."""
+    tie_embeddings: bool = False
+    """Use the token embedding as output projection (`--weight-tying`)."""
+    attention: Literal["sdpa", "manual"] = "sdpa"
+    """PyTorch's fused attention, or ours written out; the same numbers."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> "ModelConfig":
+        if self.d_model % self.num_heads:
+            raise ValueError(
+                f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}; "
+                f"try num_heads = {_nearest_divisor(self.d_model, self.num_heads)}"
+            )
+        if self.position == "rope" and self.d_head % 2:
+            raise ValueError(f"d_head = d_model / num_heads = {self.d_head} is odd, but RoPE rotates pairs")
+        return self
+
+    @property
+    def d_head(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.num_heads
+
+
+def _nearest_divisor(number: int, wanted: int) -> int:
+    candidates = (n for n in range(1, min(number, 4 * wanted) + 1) if number % n == 0)
+    return min(candidates, key=lambda n: abs(n - wanted))

@@ -1,0 +1,92 @@
+"""The whole configuration of a training run: `RunConfig` and its remaining tables."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tinylm.configs.base import Table
+from tinylm.configs.model import ModelConfig, Size
+from tinylm.configs.optim import AdamWConfig, OptimConfig
+from tinylm.configs.schedule import CosineConfig, ScheduleConfig, Steps
+
+
+class DataConfig(Table):
+    """The `[data]` table; paths are relative to where the command runs."""
+
+    train: str
+    """Token file to train on, written by `tinylm encode`."""
+    valid: str
+    """Token file to evaluate on."""
+    tokenizer: str
+    """Directory of the tokenizer that made both."""
+
+
+class TrainConfig(Table):
+    """The `[train]` table."""
+
+    steps: Size = 5000
+    """Optimizer steps."""
+    batch_size: Size = 128
+    """Sequences per step, over all micro-batches."""
+    grad_accumulation: Size = 1
+    """Micro-batches per step; must divide batch_size."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the matrix products; auto takes bf16 where the device has it in hardware."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """torch.compile; auto turns it on for long runs on a GPU."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto takes the fastest present."""
+    eval_every: Steps = 250
+    """Steps between evaluations; 0 evaluates at the end only."""
+    eval_batches: Size = 100
+    """Batches per evaluation, the same ones each time."""
+    save_every: Steps = 500
+    """Steps between checkpoints; 0 saves at the end only."""
+    keep_checkpoints: Size = 2
+    """How many of the newest checkpoints stay on disk."""
+    sample_every: Steps = 1000
+    """Steps between samples; 0 for none."""
+    sample_prompt: Annotated[str, Field(min_length=1)] = "Once upon a time"
+    """What the samples during training begin with."""
+    log_every: Size = 1
+    """Steps between lines of metrics.jsonl."""
+
+    @model_validator(mode="after")
+    def _accumulation_divides_the_batch(self) -> "TrainConfig":
+        if self.batch_size % self.grad_accumulation:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not divisible by grad_accumulation {self.grad_accumulation}"
+            )
+        return self
+
+
+class TrackingConfig(Table):
+    """The `[tracking]` table."""
+
+    wandb: Literal["off", "offline", "online"] = "off"
+    """Also log to Weights & Biases: to local files only, or over the network."""
+    project: str = "tinylm"
+    """Weights & Biases project."""
+
+
+class RunConfig(Table):
+    """Everything that determines a training run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1337
+    """Determines the initial weights, the batches and the samples."""
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    optim: OptimConfig = AdamWConfig()
+    schedule: ScheduleConfig = CosineConfig()
+    train: TrainConfig = TrainConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="after")
+    def _schedule_fits_the_run(self) -> "RunConfig":
+        if self.schedule.kind == "cosine" and self.schedule.min_lr > self.optim.lr:
+            raise ValueError(f"schedule.min_lr {self.schedule.min_lr} is above optim.lr {self.optim.lr}")
+        if self.schedule.warmup_steps > self.train.steps:
+            raise ValueError(
+                f"schedule.warmup_steps {self.schedule.warmup_steps} is more than train.steps {self.train.steps}"
+            )
+        return self

@@ -1,0 +1,45 @@
+"""Errors that a user can cause, each with the exit code it becomes.
+
+TinylmError             1   could not: the input, the disk or the machine does not allow it
+├── UsageError          2   wrongly asked: a flag or an argument
+│   └── ConfigError     2   wrongly asked: a configuration, with every problem found in it
+├── NegativeResult      3   done, but the answer is no: a run diverged, a rule was broken
+└── StoppedError      143   stopped by a signal, after saving
+
+Anything else that escapes is a bug and keeps its traceback.
+"""
+
+from collections.abc import Sequence
+
+
+class TinylmError(Exception):
+    """The work could not be done; the message says what, where and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(TinylmError, ValueError):
+    """The request itself makes no sense."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration with at least one problem; all of them are in `problems`."""
+
+    def __init__(self, source: str, problems: Sequence[str]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        super().__init__("\n".join([f"{source} does not hold together:", *(f"  {p}" for p in self.problems)]))
+
+
+class NegativeResult(TinylmError):
+    """The work was done and its answer is no."""
+
+    exit_code = 3
+
+
+class StoppedError(TinylmError):
+    """A signal asked for the end and everything was saved."""
+
+    exit_code = 143

@@ -1,0 +1,215 @@
+"""Reading and writing files so that nothing is lost or half-written, and errors say what to do."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from tinylm.errors import TinylmError, UsageError
+
+STDIO = "-"
+MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+def explain_os_error(error: OSError) -> str:
+    """One line for a person: the file and what is wrong with it."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason.lower()}" if error.filename else reason
+
+
+def existing_file(path: str | Path) -> Path:
+    """`path` as a Path, once it is known to be a readable, regular (or piped) file."""
+    path = Path(path)
+    if path.is_dir():
+        raise TinylmError(f"{path}: is a directory, expected a file")
+    if not path.exists():
+        raise TinylmError(f"{path}: no such file")
+    return path
+
+
+@contextlib.contextmanager
+def open_input(path: str | Path) -> Iterator[BinaryIO]:
+    """Open `path` for reading bytes: `-` is standard input; gzip, xz and zstd are decompressed.
+
+    Raises: TinylmError naming the file when it is missing, a directory, or damaged.
+    """
+    if str(path) == STDIO:
+        yield sys.stdin.buffer
+        return
+    path = existing_file(path)
+    with path.open("rb") as raw:
+        kind = compression(raw)
+        try:
+            with _decompressed(raw, kind, path) as stream:
+                yield stream
+        except (EOFError, *_damage_errors(kind)) as error:
+            raise TinylmError(f"{path}: damaged or cut short {kind} data ({error})") from error
+
+
+def compression(raw: BinaryIO) -> str | None:
+    """The kind of compression at the start of a buffered stream, by its magic bytes, or None."""
+    head = raw.peek(8)[:8] if hasattr(raw, "peek") else b""
+    return next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
+
+
+@contextlib.contextmanager
+def _decompressed(raw: BinaryIO, kind: str | None, path: Path) -> Iterator[BinaryIO]:
+    if kind is None:
+        yield raw
+        return
+    opener: Any
+    if kind == "gzip":
+        import gzip as opener
+    elif kind == "xz":
+        import lzma as opener
+    else:
+        opener = _zstd(path)
+    with opener.open(raw, "rb") as stream:
+        yield cast(BinaryIO, stream)
+
+
+def _zstd(path: Path) -> Any:
+    try:
+        from compression import zstd  # type: ignore[import-not-found]  # the standard library's, Python 3.14
+    except ImportError:
+        try:
+            import zstandard as zstd
+        except ImportError:
+            raise TinylmError(
+                f"{path}: zstd needs Python 3.14 or `pip install tinylm[zstd]`; or decompress it first: zstd -d {path}"
+            ) from None
+    return zstd
+
+
+def _damage_errors(kind: str | None) -> tuple[type[Exception], ...]:
+    if kind == "gzip":
+        import gzip
+        import zlib
+
+        return (gzip.BadGzipFile, zlib.error)
+    if kind == "xz":
+        import lzma
+
+        return (lzma.LZMAError,)
+    if kind == "zstd":
+        zstd = _zstd(Path())
+        return (zstd.ZstdError,)
+    return ()
+
+
+def refuse_to_overwrite(path: str | Path, force: bool) -> None:
+    """Raises: UsageError when `path` exists and `--force` was not given."""
+    if not force and str(path) != STDIO and Path(path).exists():
+        raise UsageError(f"{path}: already exists; pass --force to replace it, or choose another --out")
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path`, on the same file system, for what is not finished yet."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Write bytes under a temporary name; the file appears under `path` whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _sync_directory(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | Path) -> Iterator[Path]:
+    """Fill a temporary directory; it appears under `path` whole or not at all, replacing what was there."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    old = temporary.with_suffix(".old")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync_directory(temporary)
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+        _sync_directory(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Replace the file at `path` with `text`, atomically."""
+    with atomic_file(path) as stream:
+        stream.write(text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Replace the file at `path` with `value` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Raises: TinylmError naming the file when it is missing or not JSON."""
+    path = existing_file(path)
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise TinylmError(f"{path}: not valid JSON ({error})") from error
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with existing_file(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def lock(path: str | Path, in_use: str) -> Iterator[None]:
+    """Hold the lock file at `path` for the duration. Raises: TinylmError(in_use) when another process has it."""
+    import filelock
+
+    holder = filelock.FileLock(path)
+    try:
+        holder.acquire(timeout=0)
+    except filelock.Timeout:
+        raise TinylmError(in_use) from None
+    try:
+        yield
+    finally:
+        holder.release()
+
+
+def total_size_bytes(paths: Sequence[str | Path]) -> int:
+    """Bytes on disk of the named files (0 for standard input): what progress is measured against."""
+    return sum(Path(path).stat().st_size for path in paths if str(path) != STDIO)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
