@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, Any
 
@@ -11,7 +10,6 @@ import typer
 from typer.core import TyperGroup
 
 import tinylm
-from tinylm.commands import options
 from tinylm.errors import StoppedError, TinylmError
 from tinylm.files import explain_os_error
 
@@ -75,7 +73,7 @@ def root(
     """From a text file to a small language model that writes, and exactly what it cost."""
 
 
-def terminate(signum: int, frame: FrameType | None) -> None:
+def terminate(_signum: int, _frame: FrameType | None) -> None:
     """SIGTERM unwinds the stack, so that temporary files go and locks open."""
     raise StoppedError("stopped by SIGTERM")
 

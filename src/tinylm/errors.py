@@ -3,7 +3,7 @@
 TinylmError             1   could not: the input, the disk or the machine does not allow it
 ├── UsageError          2   wrongly asked: a flag or an argument
 │   └── ConfigError     2   wrongly asked: a configuration, with every problem found in it
-├── NegativeResult      3   done, but the answer is no: a run diverged, a rule was broken
+├── NegativeResultError 3   done, but the answer is no: a run diverged, a rule was broken
 └── StoppedError      143   stopped by a signal, after saving
 
 Anything else that escapes is a bug and keeps its traceback.
@@ -33,7 +33,7 @@ class ConfigError(UsageError):
         super().__init__("\n".join([f"{source} does not hold together:", *(f"  {p}" for p in self.problems)]))
 
 
-class NegativeResult(TinylmError):
+class NegativeResultError(TinylmError):
     """The work was done and its answer is no."""
 
     exit_code = 3

@@ -47,7 +47,7 @@ def open_input(path: str | Path) -> Iterator[BinaryIO]:
         try:
             with _decompressed(raw, kind, path) as stream:
                 yield stream
-        except (EOFError, *_damage_errors(kind)) as error:
+        except _damage_errors(kind) as error:
             raise TinylmError(f"{path}: damaged or cut short {kind} data ({error})") from error
 
 
@@ -87,18 +87,18 @@ def _zstd(path: Path) -> Any:
 
 
 def _damage_errors(kind: str | None) -> tuple[type[Exception], ...]:
+    """What reading a damaged file of this kind raises; a plain file cannot be damaged in this sense."""
     if kind == "gzip":
         import gzip
         import zlib
 
-        return (gzip.BadGzipFile, zlib.error)
+        return (EOFError, gzip.BadGzipFile, zlib.error)
     if kind == "xz":
         import lzma
 
-        return (lzma.LZMAError,)
+        return (EOFError, lzma.LZMAError)
     if kind == "zstd":
-        zstd = _zstd(Path())
-        return (zstd.ZstdError,)
+        return (EOFError, _zstd(Path()).ZstdError)
     return ()
 
 

@@ -17,7 +17,7 @@ PLAIN_PROGRESS_SECONDS = 10.0
 class Advance(Protocol):
     """Tell a progress display how far the work is."""
 
-    def __call__(self, completed: float, message: str = "") -> None:
+    def __call__(self, completed: float, message: str = "", /) -> None:
         """`completed` is in the unit of the display's total; `message` holds figures worth seeing."""
 
 
@@ -31,9 +31,7 @@ class Console:
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """Print the result: `values` under `--json`, else `text` for a person."""
         if self.json:
-            typer.echo(
-                json.dumps({"schema": SCHEMA} | _json_safe(values), ensure_ascii=False, allow_nan=False)
-            )
+            typer.echo(json.dumps({"schema": SCHEMA} | _json_safe(values), ensure_ascii=False, allow_nan=False))
         elif text:
             typer.echo(text)
 
@@ -50,12 +48,16 @@ class Console:
     def progress(self, label: str, total: float | None) -> Iterator[Advance]:
         """A bar on a terminal, else a plain line every ten seconds; nothing when quiet."""
         if self.quiet:
-            yield lambda completed, message="": None
+            yield silent
         elif sys.stderr.isatty():
             with _bar(label, total) as advance:
                 yield advance
         else:
             yield PlainProgress(label, total)
+
+
+def silent(_completed: float, _message: str = "") -> None:
+    """An `Advance` that shows nothing."""
 
 
 class PlainProgress:

@@ -11,9 +11,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what is already th
 
 Inputs = Annotated[
     list[str],
-    typer.Argument(
-        metavar="INPUT...", help="Text files; - is standard input; .gz, .xz and .zst are decompressed."
-    ),
+    typer.Argument(metavar="INPUT...", help="Text files; - is standard input; .gz, .xz and .zst are decompressed."),
 ]
 Set = Annotated[
     list[str] | None,

@@ -45,9 +45,7 @@ def load_model_config(
 def preset_values(name: str) -> Mapping[str, Any]:
     """Raises: UsageError with a suggestion when there is no such preset."""
     if name not in MODEL_PRESETS:
-        raise UsageError(
-            f"no preset {name!r}{did_you_mean(name, MODEL_PRESETS)}; there are {', '.join(MODEL_PRESETS)}"
-        )
+        raise UsageError(f"no preset {name!r}{did_you_mean(name, MODEL_PRESETS)}; there are {', '.join(MODEL_PRESETS)}")
     return MODEL_PRESETS[name]
 
 
@@ -114,9 +112,10 @@ def parse_value(text: str) -> Any:
 def _assign(values: dict[str, Any], path: Sequence[str], value: Any) -> str | None:
     *tables, last = path
     for depth, name in enumerate(tables, start=1):
-        values = values.setdefault(name, {})
-        if not isinstance(values, dict):
+        inner = values.setdefault(name, {})
+        if not isinstance(inner, dict):
             return f"{'.'.join(path)}: {'.'.join(tables[:depth])} is a value, not a table"
+        values = inner
     values[last] = value
     return None
 
@@ -126,7 +125,10 @@ def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse(model: type[T], values: Mapping[str, Any], *, source: str) -> T:
-    """Validate `values` as `model`. Raises: ConfigError with all problems, each with its key's path and a suggestion."""
+    """Validate `values` as `model`.
+
+    Raises: ConfigError with every problem, each with its key's path and a suggestion.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -147,11 +149,7 @@ def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key}: {message}" if key else message
     literal = details.get("ctx", {}).get("expected_tags") or details.get("ctx", {}).get("expected", "")
     shown = details["input"].get("kind") if details["type"].startswith("union_tag") else details["input"]
-    guess = (
-        did_you_mean(str(shown), str(literal).replace("'", "").replace(" or ", ", ").split(", "))
-        if literal
-        else ""
-    )
+    guess = did_you_mean(str(shown), str(literal).replace("'", "").replace(" or ", ", ").split(", ")) if literal else ""
     return f"{key}: {message[0].lower()}{message[1:]}, not {shown!r}{guess}"
 
 
@@ -166,10 +164,7 @@ def _resolve(model: type[BaseModel], location: list[str]) -> tuple[list[type[Bas
             continue
         plain.append(part)
         nested = [
-            m
-            for table in tables
-            if part in table.model_fields
-            for m in _models_in(table.model_fields[part].annotation)
+            m for table in tables if part in table.model_fields for m in _models_in(table.model_fields[part].annotation)
         ]
         tables = nested or tables
     return tables, plain
