@@ -1,0 +1,47 @@
+"""From a ModelConfig to a model: each named variant becomes the class or function it stands for."""
+
+import torch
+from torch import nn
+
+from tinylm.configs.model import ModelConfig
+from tinylm.model.attention import manual_attention, sdpa_attention
+from tinylm.model.feed_forward import SiLUFeedForward, SwiGLU
+from tinylm.model.layers import RMSNorm
+from tinylm.model.transformer import PostNormTransformerBlock, TransformerBlock, TransformerLM
+
+NORMS = {"rmsnorm": RMSNorm, "none": nn.Identity}
+BLOCKS = {"pre": TransformerBlock, "post": PostNormTransformerBlock}
+FEED_FORWARDS = {"swiglu": SwiGLU, "silu": SiLUFeedForward}
+ATTENTIONS = {"sdpa": sdpa_attention, "manual": manual_attention}
+
+
+def build_model(
+    config: ModelConfig, *, seed: int | None = None, device: torch.device | str | None = None
+) -> TransformerLM:
+    """The model, with weights that depend on `seed` only: they are drawn on the CPU whatever the device.
+
+    Without a seed they come from PyTorch's global generator. On the meta device nothing is allocated.
+    """
+    device = torch.device(device or "cpu")
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        with torch.device("meta" if device.type == "meta" else "cpu"):
+            return _transformer(config).to(device)
+
+
+def _transformer(config: ModelConfig) -> TransformerLM:
+    return TransformerLM(
+        vocab_size=config.vocab_size,
+        context_length=config.context_length,
+        d_model=config.d_model,
+        num_layers=config.num_layers,
+        num_heads=config.num_heads,
+        d_ff=config.d_ff,
+        rope_theta=config.rope_theta if config.position == "rope" else None,
+        block=BLOCKS[config.norm_placement],
+        norm=NORMS[config.norm],
+        feed_forward=FEED_FORWARDS[config.feed_forward],
+        attention=ATTENTIONS[config.attention],
+        tie_embeddings=config.tie_embeddings,
+    )
