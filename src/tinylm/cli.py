@@ -13,8 +13,6 @@ import tinylm
 from tinylm.errors import StoppedError, TinylmError
 from tinylm.files import explain_os_error
 
-INTERRUPTED = 130
-
 
 class Group(TyperGroup):
     """A command group whose mistakes are one plain line on stderr and the right exit code."""
@@ -28,7 +26,7 @@ class Group(TyperGroup):
         except TinylmError as error:
             raise fail(str(error), error.exit_code) from error
         except KeyboardInterrupt as error:
-            raise fail("interrupted", INTERRUPTED) from error
+            raise fail("interrupted", 128 + signal.SIGINT) from error
         except BrokenPipeError as error:  # the reader of our output went away, as `| head` does
             sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # so that the exit's flush succeeds
             raise typer.Exit(1) from error
@@ -73,9 +71,9 @@ def root(
     """From a text file to a small language model that writes, and exactly what it cost."""
 
 
-def terminate(_signum: int, _frame: FrameType | None) -> None:
+def terminate(signal_number: int, _frame: FrameType | None) -> None:
     """SIGTERM unwinds the stack, so that temporary files go and locks open."""
-    raise StoppedError("stopped by SIGTERM")
+    raise StoppedError("stopped by SIGTERM", signal_number)
 
 
 def main() -> None:

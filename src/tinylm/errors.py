@@ -4,7 +4,7 @@ TinylmError             1   could not: the input, the disk or the machine does n
 ├── UsageError          2   wrongly asked: a flag or an argument
 │   └── ConfigError     2   wrongly asked: a configuration, with every problem found in it
 ├── NegativeResultError 3   done, but the answer is no: a run diverged, a rule was broken
-└── StoppedError      143   stopped by a signal, after saving
+└── StoppedError    128+n   stopped by signal n, after saving: 130 Ctrl-C, 143 SIGTERM
 
 Anything else that escapes is a bug and keeps its traceback.
 """
@@ -42,4 +42,6 @@ class NegativeResultError(TinylmError):
 class StoppedError(TinylmError):
     """A signal asked for the end and everything was saved."""
 
-    exit_code = 143
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

@@ -1,11 +1,14 @@
 """From a ModelConfig to a model: each named variant becomes the class or function it stands for."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from tinylm.configs.model import ModelConfig
 from tinylm.model.attention import manual_attention, sdpa_attention
 from tinylm.model.feed_forward import SiLUFeedForward, SwiGLU
+from tinylm.model.functional import cross_entropy, fused_cross_entropy
 from tinylm.model.layers import RMSNorm
 from tinylm.model.transformer import PostNormTransformerBlock, TransformerBlock, TransformerLM
 
@@ -13,6 +16,7 @@ NORMS = {"rmsnorm": RMSNorm, "none": nn.Identity}
 BLOCKS = {"pre": TransformerBlock, "post": PostNormTransformerBlock}
 FEED_FORWARDS = {"swiglu": SwiGLU, "silu": SiLUFeedForward}
 ATTENTIONS = {"sdpa": sdpa_attention, "manual": manual_attention}
+LOSSES = {"sdpa": fused_cross_entropy, "manual": cross_entropy}
 
 
 def build_model(
@@ -45,3 +49,8 @@ def _transformer(config: ModelConfig) -> TransformerLM:
         attention=ATTENTIONS[config.attention],
         tie_embeddings=config.tie_embeddings,
     )
+
+
+def build_loss(config: ModelConfig) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss that goes with the attention: PyTorch's kernel beside fused attention, ours beside the written-out one."""
+    return LOSSES[config.attention]

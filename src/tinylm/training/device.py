@@ -1,0 +1,88 @@
+"""Where and how a run computes: device, precision, compilation; each choice with its reason."""
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+from tinylm.configs.run import TrainConfig
+from tinylm.errors import UsageError
+
+COMPILE_PAYS_AFTER_STEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How the matrix products of a run are computed."""
+
+    device: torch.device
+    autocast_dtype: torch.dtype | None
+    """None: everything in the parameters' own float32."""
+    compile: bool
+    notes: tuple[str, ...]
+    """One line per choice: what and why."""
+
+    @property
+    def precision(self) -> str:
+        """`fp32` or `bf16`."""
+        return "bf16" if self.autocast_dtype is torch.bfloat16 else "fp32"
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Run matrix products in the chosen precision; parameters and optimizer state stay float32."""
+        if self.autocast_dtype is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast_dtype)
+
+
+def choose_execution(config: TrainConfig) -> Execution:
+    """Settle every `auto` of the `[train]` table. Raises: UsageError when the device asked for is not there."""
+    device = choose_device(config.device)
+    bf16, precision_note = _choose_bf16(config.precision, device)
+    compiled, compile_note = _choose_compile(config, device)
+    notes = (f"device {device}: {_device_note(config.device)}", precision_note, compile_note)
+    return Execution(device, torch.bfloat16 if bf16 else None, compiled, notes)
+
+
+def choose_device(name: str) -> torch.device:
+    """The named device, or the fastest present for `auto`. Raises: UsageError when it is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"train.device {name!r} is not available here ({str(error).splitlines()[0]}); use cpu or auto"
+        ) from error
+    return device
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether bf16 matrix products run in hardware; where they are emulated they are about 9 times slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False
+
+
+def _device_note(asked: str) -> str:
+    return "the fastest present" if asked == "auto" else "as asked"
+
+
+def _choose_bf16(asked: str, device: torch.device) -> tuple[bool, str]:
+    if asked != "auto":
+        return asked == "bf16", f"precision {asked}: as asked"
+    if has_native_bf16(device):
+        return True, "precision bf16: this device has it in hardware"
+    return False, "precision fp32: no bf16 hardware here, and emulated it is slower"
+
+
+def _choose_compile(config: TrainConfig, device: torch.device) -> tuple[bool, str]:
+    if config.compile != "auto":
+        return config.compile == "on", f"compile {config.compile}: as asked"
+    if device.type == "cuda" and config.steps >= COMPILE_PAYS_AFTER_STEPS:
+        return True, "compile on: pays on a GPU for a run of this length"
+    return False, "compile off: its warm-up would cost more than this run gains"

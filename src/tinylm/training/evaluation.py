@@ -1,0 +1,41 @@
+"""Loss on held-out tokens, and what follows from it."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+
+from tinylm.data.batches import Batch
+from tinylm.training.device import Execution
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@torch.no_grad()
+def mean_loss(
+    model: torch.nn.Module, batches: Iterable[Batch], loss_function: LossFunction, execution: Execution
+) -> float:
+    """Mean loss in nats over all tokens of `batches`, each token weighing the same; accumulated in float64."""
+    was_training = model.training
+    model.eval()
+    total, count = torch.zeros((), dtype=torch.float64), 0
+    for inputs, targets in batches:
+        with execution.autocast():
+            loss = loss_function(model(inputs), targets)
+        total += loss.double().cpu() * targets.numel()
+        count += targets.numel()
+    model.train(was_training)
+    return float(total) / count
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss); infinite where that overflows."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
+
+
+def bits_per_byte(loss: float, bytes_per_token: float) -> float:
+    """loss / ln 2 / bytes_per_token: what one byte of text costs, whatever the tokenizer."""
+    return loss / math.log(2) / bytes_per_token

@@ -1,0 +1,83 @@
+"""What a training run tells whoever watches it: small frozen records."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StartReport:
+    """Before the first step of this invocation."""
+
+    step: int
+    """Steps already done; more than 0 when a run is resumed."""
+    total_steps: int
+    num_parameters: int
+    device: str
+    precision: str
+    notes: tuple[str, ...] = ()
+    """What was chosen or skipped, and why: one line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """After an optimizer step. `loss` is the mean over the batch's tokens, in nats, before the update."""
+
+    step: int
+    loss: float
+    lr: float
+    grad_norm: float
+    tokens: int
+    seconds: float
+    """Training time so far, over all invocations, without evaluation, sampling and saving."""
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """After an evaluation on the validation tokens."""
+
+    step: int
+    valid_loss: float
+    """Nats per token."""
+    valid_perplexity: float
+    bits_per_byte: float | None
+    """Comparable across tokenizers; None when the token file does not say how many bytes it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReport:
+    """Text that the model wrote during training."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointReport:
+    """After a checkpoint reached the disk."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class EndReport:
+    """The last record of an invocation; the keys of `summary.json` and of `tinylm train --json`."""
+
+    status: str
+    """`done`, `diverged`, or `stopped` (on request, to be resumed)."""
+    steps: int
+    tokens: int
+    train_loss: float
+    """Smoothed over the last steps."""
+    valid_loss: float | None
+    valid_perplexity: float | None
+    bits_per_byte: float | None
+    seconds: float
+    tokens_per_second: float
+    mfu: float | None
+    """Model FLOPs utilization: the model's FLOPs over what the device could do; None when its peak is unknown."""
+    run: str
+
+
+Report = StartReport | StepReport | EvaluationReport | SampleReport | CheckpointReport | EndReport
