@@ -52,5 +52,5 @@ def _transformer(config: ModelConfig) -> TransformerLM:
 
 
 def build_loss(config: ModelConfig) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The loss that goes with the attention: PyTorch's kernel beside fused attention, ours beside the written-out one."""
+    """The loss in the style of the attention: PyTorch's kernel beside its fused attention, ours beside ours."""
     return LOSSES[config.attention]
