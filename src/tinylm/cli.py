@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import tinylm
+from tinylm.commands.count_flops import count_flops
 from tinylm.errors import StoppedError, TinylmError
 from tinylm.files import explain_os_error
 
@@ -69,6 +70,9 @@ def root(
     ] = False,
 ) -> None:
     """From a text file to a small language model that writes, and exactly what it cost."""
+
+
+app.command("count-flops")(count_flops)
 
 
 def terminate(signal_number: int, _frame: FrameType | None) -> None:

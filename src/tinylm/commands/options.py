@@ -1,7 +1,7 @@
 """Options that several commands share, each defined once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,3 +28,21 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="Workers; the result does not depend on it. Default: all cores."),
 ]
+
+Presets = Annotated[
+    list[str] | None,
+    typer.Option("--preset", metavar="NAME", help="gpt2-small, -medium, -large, -xl, tinystories, owt; repeatable."),
+]
+Config = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="A configuration file, or a shipped one by name.")
+]
+ContextLengths = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--context-length", metavar="N", min=1, max=2**31 - 1, help="In place of the model's; repeat to compare."
+    ),
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="Sequences per step.")]
+PrecisionName = Literal["auto", "fp32", "tf32", "bf16"]
+Precision = Annotated[PrecisionName, typer.Option(help="Of the matrix products; auto is bf16 where the device has it.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Show the formula behind each number.")]

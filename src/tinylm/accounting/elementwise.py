@@ -1,0 +1,26 @@
+"""What everything but the matrix products adds: about one percent, and its cost is memory traffic rather than FLOPs."""
+
+from tinylm.accounting.shape import ModelShape
+
+NORM = 4
+"""Per element of RMSNorm: square, sum, scale by the reciprocal root, weight."""
+ROTATION = 3
+"""Per element of RoPE: a pair takes four products and two sums."""
+SOFTMAX = 6
+"""Per score: scale, maximum, difference, exponential, sum, quotient."""
+SILU = 4
+"""x / (1 + exp(-x)): negation, exponential, sum, quotient."""
+LOSS = 4
+"""Per logit of the cross-entropy: maximum, difference, exponential, sum."""
+
+
+def elementwise_forward_flops(shape: ModelShape, batch_size: int = 1) -> int:
+    """Operations of a forward pass with its loss outside of matrix products, each counted as one."""
+    length, width = shape.context_length, shape.d_model
+    norm = NORM * width if shape.norm == "rmsnorm" else 0
+    rotation = ROTATION * 2 * width if shape.position == "rope" else 0
+    softmax = SOFTMAX * shape.num_heads * length
+    gate = shape.d_ff if shape.feed_forward == "swiglu" else 0
+    residuals = 2 * width
+    block = 2 * norm + rotation + softmax + SILU * shape.d_ff + gate + residuals
+    return batch_size * length * (shape.num_layers * block + norm + LOSS * shape.vocab_size)
