@@ -1,7 +1,6 @@
 """How commands talk: results on stdout, everything else on stderr. The only module that uses rich."""
 
 import contextlib
-import json
 import math
 import sys
 import time
@@ -9,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import typer
+
+from tinylm.files import json_text
 
 SCHEMA = 1
 PLAIN_PROGRESS_SECONDS = 10.0
@@ -31,9 +32,14 @@ class Console:
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """Print the result: `values` under `--json`, else `text` for a person."""
         if self.json:
-            typer.echo(json.dumps({"schema": SCHEMA} | _json_safe(values), ensure_ascii=False, allow_nan=False))
+            typer.echo(json_text({"schema": SCHEMA} | dict(values)))
         elif text:
             typer.echo(text)
+
+    def stream(self, text: str) -> None:
+        """Part of a result for a person, shown as it is made; nothing under `--json`, whose object comes whole."""
+        if not self.json:
+            typer.echo(text, nl=False)
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr."""
@@ -150,14 +156,3 @@ def count_text(count: float) -> str:
             return f"{count:.0f}" if not unit else f"{count:.2f}{unit}"
         count /= 1000
     return f"{count:.2f}T"
-
-
-def _json_safe(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _json_safe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_safe(item) for item in value]
-    return value

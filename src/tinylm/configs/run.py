@@ -1,8 +1,9 @@
 """The whole configuration of a training run: `RunConfig` and its remaining tables."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tinylm.configs.base import Table
 from tinylm.configs.model import ModelConfig, Size
@@ -80,6 +81,14 @@ class RunConfig(Table):
     schedule: ScheduleConfig = CosineConfig()
     train: TrainConfig = TrainConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    @field_validator("optim", "schedule", mode="before")
+    @classmethod
+    def _kind_has_a_default(cls, value: Any, info: ValidationInfo) -> Any:
+        """`[optim] lr = 1e-3` alone is the default kind of optimizer."""
+        if isinstance(value, Mapping) and "kind" not in value:
+            return {"kind": cls.model_fields[str(info.field_name)].default.kind, **value}
+        return value
 
     @model_validator(mode="after")
     def _schedule_fits_the_run(self) -> "RunConfig":

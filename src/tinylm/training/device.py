@@ -2,13 +2,16 @@
 
 import contextlib
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+from tinylm.accounting import hardware
 from tinylm.configs.run import TrainConfig
 from tinylm.errors import UsageError
 
 COMPILE_PAYS_AFTER_STEPS = 200
+PEAK_MEASURING_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,21 @@ class Execution:
     """One line per choice: what and why."""
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Literal["fp32", "bf16"]:
         """`fp32` or `bf16`."""
         return "bf16" if self.autocast_dtype is torch.bfloat16 else "fp32"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What matrix products are computed in."""
+        return self.autocast_dtype or torch.float32
+
+    def peak_flops(self) -> float:
+        """FLOP/s that MFU is relative to: the maker's dense figure, or measured on the spot where there is none."""
+        listed = None
+        if self.device.type == "cuda":
+            listed = hardware.peak_flops(torch.cuda.get_device_name(self.device), self.precision)
+        return listed or hardware.measure_matmul_flops(self.device, self.dtype, seconds=PEAK_MEASURING_SECONDS)
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Run matrix products in the chosen precision; parameters and optimizer state stay float32."""

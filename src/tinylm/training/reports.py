@@ -68,15 +68,15 @@ class EndReport:
     """`done`, `diverged`, or `stopped` (on request, to be resumed)."""
     steps: int
     tokens: int
-    train_loss: float
-    """Smoothed over the last steps."""
+    train_loss: float | None
+    """Smoothed over the last steps; None when it is not finite."""
     valid_loss: float | None
     valid_perplexity: float | None
     bits_per_byte: float | None
     seconds: float
     tokens_per_second: float
-    mfu: float | None
-    """Model FLOPs utilization: the model's FLOPs over what the device could do; None when its peak is unknown."""
+    mfu: float
+    """Model FLOPs utilization: the model's FLOPs, attention counted densely, over the device's peak rate."""
     run: str
 
 

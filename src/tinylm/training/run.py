@@ -1,11 +1,14 @@
 """A training run from configuration to summary: data checked, steps, evaluations, samples, checkpoints, resume."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tinylm.accounting.flops import training_flops_per_token
+from tinylm.accounting.shape import ModelShape
 from tinylm.configs.run import RunConfig
 from tinylm.data.batches import require_one_window
 from tinylm.data.token_file import TokenFile, open_tokens
@@ -18,9 +21,18 @@ from tinylm.training.device import choose_execution
 from tinylm.training.environment import describe_environment
 from tinylm.training.evaluation import bits_per_byte, perplexity
 from tinylm.training.loop import Trainer
-from tinylm.training.reports import CheckpointReport, EndReport, EvaluationReport, Report, SampleReport, StartReport
+from tinylm.training.reports import (
+    CheckpointReport,
+    EndReport,
+    EvaluationReport,
+    Report,
+    SampleReport,
+    StartReport,
+    StepReport,
+)
 from tinylm.training.run_directory import RunDirectory
 from tinylm.training.tracking import Tracker
+from tinylm.training.trained import end_of_text
 
 SAMPLE_TOKENS = 200
 SAMPLE_TEMPERATURE = 0.8
@@ -95,6 +107,8 @@ class _Session:
         self.inputs = inputs
         self.execution = choose_execution(config.train)
         self.trainer = Trainer(config, inputs.train.tokens, inputs.valid.tokens, self.execution)
+        self.flops_per_token = training_flops_per_token(ModelShape.of(config.model))
+        self.peak_flops = self.execution.peak_flops()
         self.evaluation: EvaluationReport | None = None
         self.notes: list[str] = list(self.execution.notes)
 
@@ -107,7 +121,7 @@ class _Session:
             for report in self._train(should_stop):
                 if isinstance(report, EndReport):
                     self.run.write_summary(dataclasses.asdict(report))
-                elif not isinstance(report, SampleReport | CheckpointReport):
+                elif isinstance(report, StepReport | EvaluationReport):
                     tracker.log(report)
                 yield report
 
@@ -206,20 +220,15 @@ class _Session:
             status=status,
             steps=trainer.steps_done,
             tokens=trainer.tokens,
-            train_loss=trainer.smoothed_loss,
+            train_loss=trainer.smoothed_loss if math.isfinite(trainer.smoothed_loss) else None,
             valid_loss=evaluation.valid_loss if evaluation else None,
             valid_perplexity=evaluation.valid_perplexity if evaluation else None,
             bits_per_byte=evaluation.bits_per_byte if evaluation else None,
             seconds=trainer.seconds,
             tokens_per_second=rate,
-            mfu=None,
+            mfu=self.flops_per_token * rate / self.peak_flops,
             run=str(self.run.path),
         )
-
-
-def end_of_text(tokenizer: Tokenizer) -> int | None:
-    """The id of `<|endoftext|>`, where the tokenizer has it."""
-    return tokenizer.special_tokens.get("<|endoftext|>") if isinstance(tokenizer.special_tokens, dict) else None
 
 
 def _due(step: int, every: int) -> bool:

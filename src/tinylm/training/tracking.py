@@ -1,12 +1,12 @@
 """Where the figures of a run go: JSON lines always, Weights & Biases when asked. The only user of wandb."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from typing import Any
 
 from tinylm.configs.run import RunConfig
 from tinylm.errors import TinylmError
+from tinylm.files import json_text
 from tinylm.training.reports import EvaluationReport, StepReport
 from tinylm.training.run_directory import RunDirectory
 
@@ -34,16 +34,10 @@ class Tracker:
         if isinstance(report, StepReport) and report.step % self.log_every:
             return
         values = dataclasses.asdict(report)
-        self._lines.write(json.dumps(_finite_or_null(values)) + "\n")
+        self._lines.write(json_text(values) + "\n")
         self._lines.flush()
         if self._wandb is not None:
             self._wandb.log({key: value for key, value in values.items() if key != "step"}, step=report.step)
-
-
-def _finite_or_null(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has neither NaN nor infinity."""
-    return {key: None if isinstance(value, float) and abs(value) == float("inf") or value != value else value
-            for key, value in values.items()}  # fmt: skip
 
 
 def _start_wandb(run: RunDirectory, config: RunConfig) -> Any:
