@@ -13,6 +13,9 @@ Inputs = Annotated[
     list[str],
     typer.Argument(metavar="INPUT...", help="Text files; - is standard input; .gz, .xz and .zst are decompressed."),
 ]
+Invalid = Annotated[
+    Literal["error", "replace"], typer.Option(help="Bytes that are not UTF-8: stop, or read them as U+FFFD.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -41,8 +41,7 @@ def apply_merges(ids: Sequence[int], merges: Merges) -> list[int]:
     """Merge adjacent ids, always the pair of lowest rank and of those the leftmost, until no pair can be merged.
 
     Takes O(n log n), so that a megabyte of one letter is no trap: the tokens form a doubly linked list over their first
-    positions, and a heap has an entry for every mergeable pair that ever was adjacent. Entries whose tokens have changed
-    since are skipped.
+    positions, and a heap has an entry for every mergeable pair that ever was adjacent, skipped if they have changed.
     """
     tokens = list(ids)
     following = [*range(1, len(tokens)), END]

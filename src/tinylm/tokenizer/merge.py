@@ -87,7 +87,7 @@ class PairQueue:
         self._keys.append(descending(token))
 
     def push(self, pairs: Iterable[tuple[Pair, int]]) -> None:
-        """Enter pairs with their counts, each once, after the merge that creates it: from then on its count only sinks."""
+        """Enter pairs with their counts, each once, after the merge that creates it; from then on it only sinks."""
         for (left, right), count in pairs:
             heapq.heappush(self._heap, (-count, self._keys[left], self._keys[right], (left, right)))
 
