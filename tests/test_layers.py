@@ -93,7 +93,7 @@ def test_nothing_below_commands_prints_or_exits() -> None:
                 assert name not in {"os.environ", "os.getenv", "sys.exit"}, f"{path.relative_to(SOURCE)}:{node.lineno} {name}"
 
 
-HEAVY = ["torch", "numpy", "numba", "wandb", "matplotlib", "rich", "pydantic"]
+HEAVY = ["torch", "numpy", "numba", "wandb", "matplotlib", "rich"]  # Typer itself imports pydantic for its parameters
 
 
 @pytest.mark.parametrize(

@@ -64,12 +64,13 @@ class RunDirectory:
 
         With `force` an earlier run in this directory is removed.
         """
-        if force:
+        if not self.config_file.is_file():
+            if any(item.name != ".lock" for item in self.path.iterdir()):
+                raise UsageError(f"{self.path}: not empty and not a run; choose another --out")
+        elif force:
             self._clear()
-        if self.config_file.is_file():
+        else:
             self._refuse_other_settings(config)
-        elif any(item.name != ".lock" for item in self.path.iterdir()):
-            raise UsageError(f"{self.path}: not empty and not a run; choose another --out")
         write_text(self.config_file, to_toml(config))
 
     def _clear(self) -> None:
