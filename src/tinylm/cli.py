@@ -11,6 +11,11 @@ from typer.core import TyperGroup
 
 import tinylm
 from tinylm.commands.count_flops import count_flops
+from tinylm.commands.decode import decode
+from tinylm.commands.encode import encode
+from tinylm.commands.sample import sample
+from tinylm.commands.train import train
+from tinylm.commands.train_bpe import train_bpe
 from tinylm.errors import StoppedError, TinylmError
 from tinylm.files import explain_os_error
 
@@ -72,6 +77,11 @@ def root(
     """From a text file to a small language model that writes, and exactly what it cost."""
 
 
+app.command("train-bpe")(train_bpe)
+app.command("encode")(encode)
+app.command("decode")(decode)
+app.command("train")(train)
+app.command("sample")(sample)
 app.command("count-flops")(count_flops)
 
 

@@ -30,7 +30,7 @@ def decode(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Decode a file of token ids: exactly the text that was encoded.
+    """Decode a token file into its text.
 
     Bytes that are no characters, as at the end of a cut file, become U+FFFD.
 

@@ -29,7 +29,7 @@ def encode(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Encode text into a file of token ids, which training memory-maps.
+    """Encode text into a token file.
 
     Special tokens of the tokenizer are recognised in the text and end a document, as the end of each file does.
 
@@ -37,7 +37,7 @@ def encode(
 
       tinylm encode stories.txt --tokenizer data/ts-10k --out data/stories.npy
 
-      zcat *.gz | tinylm encode - --tokenizer data/wiki-32k --out data/wiki.bin
+      cat *.txt | tinylm encode - --tokenizer data/ts-10k --out data/all.bin
     """
     from tinylm.data.token_file import info_path, offsets_path, token_dtype
     from tinylm.data.token_writer import write_tokens

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST = 10
 
-VocabSize = Annotated[int, typer.Option(metavar="N", min=1, help="Tokens: 256 bytes, merges, special tokens.")]
+VocabSize = Annotated[int, typer.Option(metavar="N", min=1, help="Number of tokens: 256 bytes, merges, special tokens.")]
 SpecialTokens = Annotated[
     list[str] | None,
     typer.Option("--special-token", metavar="TEXT", help="Never split or merged across; repeatable."),
@@ -43,9 +43,9 @@ def train_bpe(
 
     Examples:
 
-      tinylm train-bpe stories.txt --vocab-size 10000 --special-token '<|endoftext|>' --out data/ts-10k
+      tinylm train-bpe ts.txt --vocab-size 10000 --special-token '<|endoftext|>' --out ts
 
-      xzcat dump.xz | tinylm train-bpe - --vocab-size 32000 --out data/wiki-32k
+      xzcat dump.xz | tinylm train-bpe - --vocab-size 32000 --out wiki-32k
     """
     from tinylm import tokenizer
 

@@ -82,7 +82,7 @@ def read_blocks(
     for path in paths:
         reader = TextReader(path, invalid)
         starts_file = True
-        for text in safe_blocks(reader, splitter, pattern):
+        for text in safe_blocks(reader, splitter, pattern, BLOCK_CHARACTERS):
             yield Block(text, starts_file, bytes_before + reader.bytes_read)
             starts_file = False
         bytes_before += reader.bytes_read
@@ -104,7 +104,7 @@ def text_size_bytes(paths: Iterable[str | Path]) -> int | None:
 
 
 def safe_blocks(
-    pieces: Iterable[str], splitter: SpecialSplitter, pattern: str, *, size: int = BLOCK_CHARACTERS
+    pieces: Iterable[str], splitter: SpecialSplitter, pattern: str, size: int
 ) -> Iterator[str]:
     """Regroup a text into blocks of about `size` characters whose tokens, one after the other, are the whole text's.
 

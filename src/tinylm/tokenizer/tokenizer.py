@@ -111,7 +111,7 @@ class Tokenizer:
 
     def encode_iterable(self, strings: Iterable[str]) -> Iterator[int]:
         """Ids of the concatenated strings, in constant memory; the strings may be cut anywhere."""
-        for block in safe_blocks(strings, self._splitter, self.pattern, size=STREAM_CHARACTERS):
+        for block in safe_blocks(strings, self._splitter, self.pattern, STREAM_CHARACTERS):
             yield from self.encode(block)
 
     def decode(self, ids: Iterable[int]) -> str:
