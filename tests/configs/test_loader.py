@@ -47,7 +47,9 @@ def test_later_sources_win(file: Path) -> None:
 
 def test_all_problems_are_reported_at_once(file: Path) -> None:
     """Every misspelt, missing and impossible key is named by its path, the misspelt ones with a suggestion."""
-    file.write_text('seeed = 1\n[data]\ntrain = "t"\nvalid = "v"\n[model]\nd_modle = 5\nnorm = "rmsnrm"\n[optim]\nlr = -1\n')
+    file.write_text(
+        'seeed = 1\n[data]\ntrain = "t"\nvalid = "v"\n[model]\nd_modle = 5\nnorm = "rmsnrm"\n[optim]\nlr = -1\n'
+    )
     found = "\n".join(problems(file))
     assert "data.tokenizer: missing" in found
     assert "seeed: no such key; did you mean 'seed'?" in found

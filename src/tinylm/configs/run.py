@@ -39,8 +39,8 @@ class TrainConfig(Table):
     """cpu, cuda, cuda:1, mps; auto takes the fastest present."""
     eval_every: Steps = 250
     """Steps between evaluations; 0 evaluates at the end only."""
-    eval_batches: Size = 100
-    """Batches per evaluation, the same ones each time."""
+    eval_batches: Steps = 100
+    """Batches per evaluation, the same ones each time; 0 is the whole validation file, exactly."""
     save_every: Steps = 500
     """Steps between checkpoints; 0 saves at the end only."""
     keep_checkpoints: Size = 2

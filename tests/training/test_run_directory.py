@@ -1,0 +1,54 @@
+"""A run's files: tolerant reading after a kill, exact rewinding, pruning."""
+
+import json
+from pathlib import Path
+
+from tinylm.training.run_directory import RunDirectory, flatten
+
+
+def write_metrics(run: RunDirectory, text: str) -> None:
+    """Put text into metrics.jsonl."""
+    run.path.mkdir(exist_ok=True)
+    run.metrics_file.write_text(text)
+
+
+def test_half_written_last_line_is_left_out(tmp_path: Path) -> None:
+    """A kill in the middle of a line costs that line only."""
+    run = RunDirectory(tmp_path)
+    write_metrics(run, '{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
+    assert run.metrics() == [{"step": 1, "loss": 2.0}]
+
+
+def test_rewinding_keeps_what_the_checkpoint_covers(tmp_path: Path) -> None:
+    """Lines after the step go, those up to it stay, evaluations included."""
+    run = RunDirectory(tmp_path)
+    lines = [
+        {"step": 1, "loss": 3.0},
+        {"step": 2, "loss": 2.0},
+        {"step": 2, "valid_loss": 2.5},
+        {"step": 3, "loss": 1.0},
+    ]
+    write_metrics(run, "".join(json.dumps(line) + "\n" for line in lines))
+    run.rewind_metrics(2)
+    assert run.metrics() == lines[:3]
+
+
+def test_rewinding_a_new_run_makes_an_empty_log(tmp_path: Path) -> None:
+    """Before the first step there is nothing to keep."""
+    run = RunDirectory(tmp_path)
+    run.rewind_metrics(0)
+    assert run.metrics() == []
+
+
+def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
+    """Only the newest checkpoints stay, by number and not by name length."""
+    run = RunDirectory(tmp_path)
+    for step in (5, 10, 100, 1000):
+        run.checkpoint(step).mkdir(parents=True)
+    run.prune_checkpoints(2)
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000100", "step-00001000"]
+
+
+def test_flatten_names_leaves_by_path() -> None:
+    """Nested tables become dotted keys."""
+    assert flatten({"a": 1, "b": {"c": {"d": 2}}}) == {"a": 1, "b.c.d": 2}

@@ -1,0 +1,38 @@
+"""metrics.jsonl: which lines are written, and that each is valid JSON."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from tinylm.configs.loader import parse
+from tinylm.configs.run import RunConfig
+from tinylm.training.reports import EvaluationReport, StepReport
+from tinylm.training.run_directory import RunDirectory
+from tinylm.training.tracking import Tracker
+
+
+def logged(tmp_path: Path, log_every: int, *reports: StepReport | EvaluationReport) -> list[dict[str, Any]]:
+    """What ends up in metrics.jsonl."""
+    values = {"data": {"train": "", "valid": "", "tokenizer": ""}, "train": {"log_every": log_every}}
+    run = RunDirectory(tmp_path)
+    with Tracker(run, parse(RunConfig, values, source="test")) as tracker:
+        for report in reports:
+            tracker.log(report)
+    return [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+
+
+def step(number: int, loss: float = 1.0) -> StepReport:
+    """A report of a step."""
+    return StepReport(number, loss, 1e-3, 1.0, 64, 1.0, 64.0)
+
+
+def test_log_every_thins_steps_but_not_evaluations(tmp_path: Path) -> None:
+    """With log_every = 2 even steps are logged, and every evaluation."""
+    lines = logged(tmp_path, 2, step(1), step(2), EvaluationReport(3, 2.0, 7.4, None), step(3), step(4))
+    assert [line["step"] for line in lines] == [2, 3, 4]
+
+
+def test_non_finite_values_are_null(tmp_path: Path) -> None:
+    """A NaN loss is logged as null: the line stays valid JSON for every reader."""
+    assert logged(tmp_path, 1, step(1, math.nan))[0]["loss"] is None
