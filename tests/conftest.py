@@ -68,7 +68,7 @@ def spawn() -> Callable[..., subprocess.Popen[str]]:
 
 def small_text(num_documents: int, seed: int) -> str:
     """Short documents of few words, each ended by `<|endoftext|>`."""
-    words = "the cat dog sat ran on under a mat tree and then it was happy".split()
+    words = ["the", "cat", "dog", "sat", "ran", "on", "under", "a", "mat", "tree", "and", "then", "it", "was", "happy"]
     choose = random.Random(seed)
     documents = (" ".join(choose.choices(words, k=12)) + ".\n<|endoftext|>\n" for _ in range(num_documents))
     return "".join(documents)

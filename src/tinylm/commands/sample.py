@@ -42,9 +42,11 @@ def sample(
 ) -> None:
     """Write text with a trained model; it appears as it is made.
 
-    Example: tinylm sample runs/first --prompt "Once upon a time"
+    Examples:
 
-    Example: tinylm sample runs/first --prompt "The dragon" --temperature 1 --top-p 0.95 --num-samples 3
+      tinylm sample runs/first --prompt "Once upon a time"
+
+      tinylm sample runs/first --prompt "The dragon" --temperature 1 --num-samples 3
     """
     from tinylm.training.trained import TrainedModel
 

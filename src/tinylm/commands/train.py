@@ -38,9 +38,11 @@ def train(
 ) -> None:
     """Train a model; run the same command again to resume.
 
-    Example: tinylm train --config tinystories-cpu --out runs/first
+    Examples:
 
-    Example: tinylm train --config configs/owt.toml --set optim.lr=1e-3 --weight-tying --dry-run
+      tinylm train --config tinystories-cpu --out runs/first
+
+      tinylm train --config owt --set optim.lr=1e-3 --dry-run
     """
     from tinylm.configs.loader import load_run_config, to_toml
 
