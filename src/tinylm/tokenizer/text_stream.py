@@ -40,8 +40,9 @@ class TextReader:
     def __iter__(self) -> Iterator[str]:
         with open_input(self.path) as stream:
             while data := stream.read(READ_BYTES):
-                yield self._decode(data)
+                text = self._decode(data)
                 self.bytes_read += len(data)
+                yield text
             yield self._decode(b"", final=True)
 
     def _decode(self, data: bytes, *, final: bool = False) -> str:
@@ -103,9 +104,7 @@ def text_size_bytes(paths: Iterable[str | Path]) -> int | None:
     return total
 
 
-def safe_blocks(
-    pieces: Iterable[str], splitter: SpecialSplitter, pattern: str, size: int
-) -> Iterator[str]:
+def safe_blocks(pieces: Iterable[str], splitter: SpecialSplitter, pattern: str, size: int) -> Iterator[str]:
     """Regroup a text into blocks of about `size` characters whose tokens, one after the other, are the whole text's.
 
     A pattern of the user's own can look anywhere, so its blocks are whole documents, as long as they may be.
