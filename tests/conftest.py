@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+# The models of the tests are so small that a second thread only waits, and test processes would fight over the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Invoke = Callable[..., Result]
 
 CONFIG = """
