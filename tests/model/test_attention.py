@@ -1,0 +1,75 @@
+"""Multi-head attention against torch.nn, the two implementations against each other, and the cache."""
+
+import pytest
+import torch
+from torch import nn
+
+from tinylm.model import MultiHeadSelfAttention, RotaryEmbedding
+from tinylm.model.attention import CausalAttention, KeyValueCache, causal_mask, manual_attention, sdpa_attention
+
+D_MODEL, HEADS, SEQ = 16, 4, 10
+BOTH = pytest.mark.parametrize("attention", [manual_attention, sdpa_attention])
+
+
+def make(attention: CausalAttention = sdpa_attention, *, rope: bool = True) -> MultiHeadSelfAttention:
+    torch.manual_seed(0)
+    rotary = RotaryEmbedding(10_000.0, D_MODEL // HEADS, SEQ) if rope else None
+    return MultiHeadSelfAttention(D_MODEL, HEADS, rope=rotary, attention=attention)
+
+
+@BOTH
+def test_equals_torch(attention: CausalAttention) -> None:
+    """Without RoPE the layer is nn.MultiheadAttention with a causal mask, whose weights are laid out the same way."""
+    layer = make(attention, rope=False)
+    oracle = nn.MultiheadAttention(D_MODEL, HEADS, bias=False, batch_first=True)
+    oracle.load_state_dict({"in_proj_weight": layer.qkv.weight, "out_proj.weight": layer.output.weight})
+    x = torch.randn(2, SEQ, D_MODEL)
+    not_allowed = torch.ones(SEQ, SEQ, dtype=torch.bool).triu(1)
+    torch.testing.assert_close(layer(x), oracle(x, x, x, attn_mask=not_allowed, need_weights=False)[0])
+
+
+@pytest.mark.parametrize("num_queries", [1, 3, SEQ])
+def test_manual_and_sdpa_agree(num_queries: int) -> None:
+    """Both implementations give the same values and gradients, also when only the last positions ask."""
+    inputs = [torch.randn(2, HEADS, n, 8, dtype=torch.float64, requires_grad=True) for n in (num_queries, SEQ, SEQ)]
+    upstream = torch.randn(2, HEADS, num_queries, 8, dtype=torch.float64)
+    outputs = [attend(*inputs) for attend in (manual_attention, sdpa_attention)]
+    torch.testing.assert_close(outputs[0], outputs[1])
+    torch.testing.assert_close(*(torch.autograd.grad(output, inputs, upstream) for output in outputs))
+
+
+def test_causal_mask_aligns_the_last_query_with_the_last_key() -> None:
+    """Two queries at the end of four positions see three and four keys."""
+    assert causal_mask(torch.empty(2, 8), torch.empty(4, 8)).int().tolist() == [[1, 1, 1, 0], [1, 1, 1, 1]]
+
+
+@BOTH
+@pytest.mark.parametrize("chunks", [[1] * SEQ, [4, 1, 5], [SEQ]])
+def test_the_cache_changes_nothing(attention: CausalAttention, chunks: list[int]) -> None:
+    """A sequence given in pieces through a cache gives what it gives in one piece."""
+    layer, x = make(attention), torch.randn(2, SEQ, D_MODEL)
+    cache, positions = KeyValueCache(SEQ), torch.arange(SEQ)
+    pieces = [
+        layer(piece, where, cache) for piece, where in zip(x.split(chunks, 1), positions.split(chunks), strict=True)
+    ]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), layer(x))
+    assert cache.num_positions == SEQ
+
+
+def test_positions_default_to_counting_from_zero() -> None:
+    """Left out, the positions are 0, 1, ...; given per sequence, each sequence has its own."""
+    layer, x = make(), torch.randn(2, SEQ, D_MODEL)
+    counting, backwards = torch.arange(SEQ), torch.arange(SEQ).flip(0)
+    torch.testing.assert_close(layer(x), layer(x, counting))
+    torch.testing.assert_close(
+        layer(x, torch.stack((counting, backwards))), torch.cat((layer(x[:1], counting), layer(x[1:], backwards)))
+    )
+
+
+def test_rope_tells_positions_apart() -> None:
+    """With RoPE, which order the earlier tokens stand in matters to the last; without, it does not."""
+    x = torch.randn(1, SEQ, D_MODEL)
+    shuffled = torch.cat((x[:, :-1].flip(1), x[:, -1:]), dim=1)
+    for rope in (True, False):
+        layer = make(rope=rope)
+        assert torch.allclose(layer(x)[:, -1], layer(shuffled)[:, -1], atol=1e-6) is not rope
