@@ -23,16 +23,15 @@ def test_pretokens_do_not_cross_files(tmp_path: Path) -> None:
     assert count_pretokens([tmp_path / "a", tmp_path / "b"]) == {b"the": 1, b"re": 1}
 
 
-@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "o200k"])
-def test_blocks_and_workers_change_nothing(pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The counts are the same in one block here and in many small blocks in two workers."""
     (tmp_path / "a").write_text(TEXT)
-    here = count_pretokens([tmp_path / "a"], ["<|endoftext|>"], pattern, num_workers=1)
-    assert here[b" sat"] == 20
+    here = count_pretokens([tmp_path / "a"], ["<|endoftext|>"], num_workers=1)
+    assert here[b" cat"] == 40
     monkeypatch.setattr(processes, "FEW", 0)
     monkeypatch.setattr(text_stream, "READ_BYTES", 100)
     monkeypatch.setattr(text_stream, "BLOCK_CHARACTERS", 200)
-    assert count_pretokens([tmp_path / "a"], ["<|endoftext|>"], pattern, num_workers=2) == here
+    assert count_pretokens([tmp_path / "a"], ["<|endoftext|>"], num_workers=2) == here
 
 
 def test_progress_ends_at_the_size_of_the_input(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""`tinylm encode`."""
+
+import errno
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from tinylm.data.token_writer import ArrayStream
+from tinylm.tokenizer import Tokenizer
+
+Invoke = Callable[..., Result]
+TEXT = "the cat\n<|e|>the hat: süß\n<|e|>"
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a tokenizer, `tok`, and a text, `text.txt`."""
+    monkeypatch.chdir(tmp_path)
+    vocab = {byte: bytes([byte]) for byte in range(256)} | {256: b"th", 257: b"the"}
+    Tokenizer(vocab, [(b"t", b"h"), (b"th", b"e")], ["<|e|>"]).save("tok")
+    Path("text.txt").write_text(TEXT, encoding="utf-8")
+    return tmp_path
+
+
+def test_json(invoke: Invoke) -> None:
+    """The object has the fixed keys, and the file has the ids of the text."""
+    result = invoke("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy", "--json", "--quiet")
+    assert (result.exit_code, result.stderr) == (0, "")
+    values = json.loads(result.stdout)
+    ids = Tokenizer.load("tok").encode(TEXT)
+    assert np.load("out.npy").tolist() == ids
+    assert np.load("out.offsets.npy").tolist() == [0, ids.index(258) + 1]
+    assert values.keys() >= {"schema", "seconds", "bytes_per_second"}
+    fixed = (values["num_tokens"], values["input_bytes"], values["bytes_per_token"], values["dtype"], values["out"])
+    assert fixed == (len(ids), len(TEXT.encode()), len(TEXT.encode()) / len(ids), "uint16", "out.npy")
+
+
+def test_the_description_is_bound_to_the_tokenizer(invoke: Invoke) -> None:
+    """The description beside the file names the tokenizer, and counts what went in."""
+    invoke("encode", "text.txt", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
+    info = json.loads(Path("out.json").read_text())
+    assert info["tokenizer"] == Tokenizer.load("tok").fingerprint
+    assert (info["vocab_size"], info["num_documents"], info["input_bytes"]) == (259, 4, 2 * len(TEXT.encode()))
+
+
+def test_raw_ids(invoke: Invoke) -> None:
+    """A name that ends in .bin, or --format bin, gives the bare ids of nanoGPT."""
+    invoke("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
+    for name, options in (("a.bin", []), ("b.bin", ["--format", "bin"])):
+        assert invoke("encode", "text.txt", "--tokenizer", "tok", "--out", name, *options).exit_code == 0
+        assert np.fromfile(name, "<u2").tolist() == np.load("out.npy").tolist()
+
+
+def test_several_inputs_and_standard_input(invoke: Invoke) -> None:
+    """Inputs follow one another; `-` is standard input."""
+    result = invoke("encode", "-", "text.txt", "--tokenizer", "tok", "--out", "out.npy", input=TEXT.encode())
+    assert result.exit_code == 0
+    assert np.load("out.npy").tolist() == Tokenizer.load("tok").encode(TEXT) * 2
+
+
+def test_the_summary_for_a_person(invoke: Invoke) -> None:
+    """Without --json it says what was written, how dense and how fast."""
+    first, second = invoke("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy").stdout.splitlines()
+    assert first == "21 tokens (uint16) in 2 documents from 33 B, 1.571 bytes per token"
+    assert second.endswith("/s, saved to out.npy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["none.txt"], 1, "none.txt: no such file"),
+        (["tok"], 1, "tok: is a directory, expected a file"),
+        (["empty.txt"], 1, "empty.txt: empty, there is no text in it"),
+        (["text.txt", "latin.txt"], 1, "latin.txt: not UTF-8 at byte 3 (0xe9); --invalid replace"),
+        (["text.txt", "--tokenizer", "empty.txt"], 1, "empty.txt: no such directory; `tinylm train-bpe` makes"),
+        (["text.txt", "--out", "out.txt"], 2, "--out out.txt: must be a file whose name ends in .npy"),
+        (["text.txt", "--out", "-"], 2, "--out -: must be a file whose name ends in .npy"),
+        (["text.txt", "--out", "out.bin", "--format", "npy"], 2, "must be a file whose name ends in .npy"),
+        (["text.txt", "--out", "there.npy"], 2, "there.npy: already exists; pass --force"),
+        (["text.txt", "--out", "there.bin"], 2, "there.json: already exists; pass --force"),
+    ],
+)
+def test_mistakes(arguments: list[str], exit_code: int, message: str, invoke: Invoke, directory: Path) -> None:
+    """Each mistake is one line on stderr with the right exit code, and leaves nothing behind."""
+    for name in ("empty.txt", "there.npy", "there.json"):
+        Path(name).touch()
+    Path("latin.txt").write_bytes(b"caf\xe9")
+    before = sorted(directory.iterdir())
+    result = invoke("encode", "--tokenizer", "tok", "--out", "out.npy", *arguments)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert sorted(directory.iterdir()) == before
+
+
+def test_force_replaces(invoke: Invoke) -> None:
+    """--force writes over an earlier file and its description."""
+    for _ in range(2):
+        result = invoke("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy", "--force")
+    assert result.exit_code == 0
+
+
+def test_a_full_disk(invoke: Invoke, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk is full the message says so, and nothing half-written is left."""
+    before = sorted(directory.iterdir())
+
+    def no_space(_stream: ArrayStream) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "out.npy")
+
+    monkeypatch.setattr(ArrayStream, "finish", no_space)
+    result = invoke("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
+    assert (result.exit_code, result.stderr) == (1, "error: out.npy: no space left on device\n")
+    assert sorted(directory.iterdir()) == before
