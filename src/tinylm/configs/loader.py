@@ -24,7 +24,25 @@ def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfi
     Raises: ConfigError holding every problem found.
     """
     path = find_config(path)
-    return parse(RunConfig, apply_overrides(read_toml(path), overrides), source=str(path))
+    return parse(RunConfig, override_run(read_toml(path), overrides), source=str(path))
+
+
+def override_run(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`apply_overrides` for a run: `--set optim.kind=sgd` also drops the old kind's keys that the new one lacks."""
+    result = apply_overrides(values, overrides)
+    for name in ("optim", "schedule"):
+        old, new = values.get(name, {}), result.get(name, {})
+        kind = _kind_of(name, new)
+        if kind is not None and "kind" in new and new["kind"] != old.get("kind"):
+            lost = old.keys() - kind.model_fields.keys()
+            result[name] = {key: value for key, value in new.items() if key not in lost or old[key] != value}
+    return result
+
+
+def _kind_of(table: str, values: Mapping[str, Any]) -> type[BaseModel] | None:
+    """The class of a table that comes in kinds, or None for a kind that does not exist."""
+    kinds = _models_in(RunConfig.model_fields[table].annotation)
+    return next((kind for kind in kinds if kind.model_fields["kind"].default == values.get("kind")), None)
 
 
 def load_model_config(
@@ -49,21 +67,21 @@ def preset_values(name: str) -> Mapping[str, Any]:
     return MODEL_PRESETS[name]
 
 
-def shipped_configs() -> dict[str, Path]:
-    """The configurations that come with tinylm, by name."""
+def shipped_configs(folder: str = "") -> dict[str, Path]:
+    """The configurations that come with tinylm, by name; those in a folder (`sweeps`) are not runs."""
     installed = Path(__file__).parent / "shipped"
     directory = installed if installed.is_dir() else Path(__file__).parents[3] / "configs"
-    return {path.stem: path for path in sorted(directory.glob("*.toml"))}
+    return {path.stem: path for path in sorted((directory / folder).glob("*.toml"))}
 
 
-def find_config(path: str | Path) -> Path:
+def find_config(path: str | Path, folder: str = "") -> Path:
     """A file that exists, or a shipped configuration by name.
 
     Raises: UsageError with a suggestion when it is neither.
     """
     if Path(path).is_file():
         return Path(path)
-    shipped = shipped_configs()
+    shipped = shipped_configs(folder)
     if str(path) in shipped:
         return shipped[str(path)]
     if Path(path).is_dir():
@@ -99,6 +117,26 @@ def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
     if problems:
         raise ConfigError("--set", problems)
     return result
+
+
+def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+    """A copy of nested `values` with each dotted key of `settings` replaced. Raises: ConfigError."""
+    result = _deep_copy(values)
+    problems = [_assign(result, key.split("."), value) for key, value in settings.items()]
+    if any(problems):
+        raise ConfigError(source, [problem for problem in problems if problem])
+    return result
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"optim": {"lr": 1}}` -> `{"optim.lr": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
 
 
 def parse_value(text: str) -> Any:

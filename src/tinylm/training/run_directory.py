@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tinylm.configs.loader import load_run_config, to_toml
+from tinylm.configs.loader import flatten, load_run_config, to_toml
 from tinylm.configs.run import RunConfig
 from tinylm.errors import TinylmError, UsageError
 from tinylm.files import lock, read_json, write_json, write_text
@@ -70,7 +70,7 @@ class RunDirectory:
         elif force:
             self._clear()
         else:
-            self._refuse_other_settings(config)
+            self.refuse_other_settings(config)
         write_text(self.config_file, to_toml(config))
 
     def _clear(self) -> None:
@@ -79,7 +79,8 @@ class RunDirectory:
         for directory in (self.tokenizer, self.samples, self.checkpoints):
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _refuse_other_settings(self, config: RunConfig) -> None:
+    def refuse_other_settings(self, config: RunConfig) -> None:
+        """Raises: UsageError naming the settings in which `config` would be another run than this one."""
         old, new = flatten(self.config().model_dump()), flatten(config.model_dump())
         changed = [key for key in sorted(old | new) if old.get(key) != new.get(key) and key not in CHANGEABLE]
         if changed:
@@ -127,14 +128,3 @@ class RunDirectory:
         """Drop what was logged after `step`: a resumed run will log it again."""
         kept = [record for record in self.metrics() if record["step"] <= step]
         write_text(self.metrics_file, "".join(json.dumps(record) + "\n" for record in kept))
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"optim": {"lr": 1}}` -> `{"optim.lr": 1}`."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
