@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from typer.testing import CliRunner, Result
+
+settings.register_profile("tinylm", deadline=None)  # a limit in wall-clock time fails on a busy machine
+settings.load_profile("tinylm")
 
 # The models of the tests are so small that a second thread only waits, and test processes would fight over the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -5,7 +5,7 @@ import re
 import pytest
 import regex
 import tiktoken_ext.openai_public as published
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tinylm.errors import TinylmError, UsageError
@@ -13,7 +13,8 @@ from tinylm.tokenizer import pretokenize
 from tinylm.tokenizer.pretokenize import PATTERNS, pretokenizer
 
 TRICKY = "aAéßſKǅʰ字กา’'sStT019²½٣ \t\n\r\x0b\x1c\x85\u00a0\u2028\u3000\u0301\u200d-_/.!ー😀"
-TEXT = st.text(st.one_of(st.sampled_from(TRICKY), st.characters(exclude_categories=["Cs", "Cn"])))
+DENSE = st.lists(st.sampled_from(["a", "B", "字", "'s", "'", "\u0301", " ", "\n", "\r", "12", ".", "/"])).map("".join)
+TEXT = DENSE | st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs", "Cn"]))
 TIKTOKEN_NAMES = {"gpt2": "gpt2", "cl100k": "cl100k_base", "o200k": "o200k_base"}
 
 
@@ -31,6 +32,8 @@ def test_published_patterns_split_as_tiktokens_do(name: str, monkeypatch: pytest
     ours = pretokenizer(name)
 
     @given(TEXT)
+    @example("x\n  ")
+    @example("DON'T")
     def same(text: str) -> None:
         assert list(ours(text)) == theirs.findall(text)
 

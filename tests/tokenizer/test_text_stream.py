@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tinylm.errors import TinylmError
@@ -18,7 +18,8 @@ from tinylm.tokenizer.special import SpecialSplitter
 from tinylm.tokenizer.text_stream import SAFE_CUT, TextReader, read_blocks, safe_blocks, text_size_bytes
 
 TRICKY = "aAéß字กา’'sS019²½ \t\n\r\x85\u00a0\u3000\u0301-/.!😀"
-TEXT = st.text(st.one_of(st.sampled_from(TRICKY), st.characters(exclude_categories=["Cs", "Cn"])))
+DENSE = st.lists(st.sampled_from(["a", "B", "字", "'s", "'", "\u0301", " ", "\n", "\r", "12", ".", "/"])).map("".join)
+TEXT = DENSE | st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs", "Cn"]))
 SPECIALS = ["<|a b|>", "<|a b|><|c|>", "\n\n"]
 TEXT_WITH_SPECIALS = st.lists(st.one_of(TEXT, st.sampled_from([*SPECIALS, "<|a b|", "<|", "<|c|>"]))).map("".join)
 
@@ -38,6 +39,10 @@ def all_tokens(text: str, splitter: SpecialSplitter, pattern: str) -> list[str]:
 
 @pytest.mark.parametrize("name", PATTERNS)
 @given(text=TEXT)
+@example(text="it's")
+@example(text="e\u0301")
+@example(text="a!\n/b")
+@example(text="x  y 12345")
 def test_a_safe_cut_changes_no_pretoken(name: str, text: str) -> None:
     """At every place where a cut is allowed, both sides, pre-tokenized apart, give the pre-tokens of the whole."""
     split = pretokenizer(name)

@@ -24,7 +24,8 @@ Es war einmal ein süßes Mädchen; DAS HATTE JEDER'S LIEB!   \u00a0\u3000
 \u041a\u043e\u0448\u043a\u0430 \u0441\u0438\u0434\u0438\u0442. 天地玄黄，宇宙洪荒。 กาลครั้งหนึ่ง 👩\u200d👧 e\u0301 ½ ²
 \tdef f(x):\r\n\t\treturn x**2  # 1234567890\n\n\n    """
 TRICKY = "aAéßſ字กา’'sStT019²½ \t\n\r\x85\u00a0\u3000\u0301\u200d-_/.!😀"
-TEXT = st.text(st.one_of(st.sampled_from(TRICKY), st.characters(exclude_categories=["Cs", "Cn"])))
+DENSE = st.lists(st.sampled_from(["a", "B", "字", "'s", "'", "\u0301", " ", "\n", "\r", "12", ".", "/"])).map("".join)
+TEXT = DENSE | st.text(st.sampled_from(TRICKY) | st.characters(exclude_categories=["Cs", "Cn"]))
 WORDS = st.lists(st.sampled_from([*SAMPLE.split(" "), *SPECIALS, "<|endof", " ", "\n"])).map("".join)
 ANY_TEXT = st.one_of(TEXT, WORDS)
 
