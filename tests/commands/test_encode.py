@@ -110,7 +110,7 @@ def test_a_full_disk(invoke: Invoke, directory: Path, monkeypatch: pytest.Monkey
     before = sorted(directory.iterdir())
 
     def no_space(_stream: ArrayStream) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "out.npy")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(ArrayStream, "finish", no_space)
     result = invoke("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")

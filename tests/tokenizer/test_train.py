@@ -55,7 +55,9 @@ def test_text_that_runs_out_of_pairs(lowest: Path) -> None:
 def test_a_vocabulary_too_small(lowest: Path) -> None:
     """256 bytes and the special tokens have to fit, and just fitting is enough."""
     assert train_bpe(lowest, 257, ["<|x|>"]).merges == []
-    with pytest.raises(UsageError, match="vocab_size 256 is too small: 256 bytes and 1 special tokens take 257"):
+    with pytest.raises(
+        UsageError, match="vocab_size 256 is too small: it takes 257, 256 for the bytes and 1 for special"
+    ):
         train_bpe(lowest, 256, ["<|x|>"])
 
 

@@ -85,8 +85,9 @@ def format_of(out: Path, asked: Literal["npy", "bin"] | None) -> Literal["npy", 
 
 def summary(values: dict[str, Any]) -> str:
     """The result for a person."""
+    documents = f"{values['num_documents']:,} document{'s' if values['num_documents'] != 1 else ''}"
     return (
-        f"{values['num_tokens']:,} tokens ({values['dtype']}) in {values['num_documents']:,} documents "
+        f"{values['num_tokens']:,} tokens ({values['dtype']}) in {documents} "
         f"from {bytes_text(values['input_bytes'])}, {values['bytes_per_token']:.3f} bytes per token\n"
         f"{duration(values['seconds'])}, {bytes_text(values['bytes_per_second'])}/s, saved to {values['out']}"
     )

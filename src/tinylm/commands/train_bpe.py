@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 LONGEST = 10
 
-VocabSize = Annotated[int, typer.Option(metavar="N", min=1, help="Number of tokens: 256 bytes, merges, special tokens.")]
+VocabSize = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Number of tokens: 256 bytes, merges, special tokens.")
+]
 SpecialTokens = Annotated[
     list[str] | None,
     typer.Option("--special-token", metavar="TEXT", help="Never split or merged across; repeatable."),

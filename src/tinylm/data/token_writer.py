@@ -1,6 +1,7 @@
 """Writing a token file block by block, in constant memory; it appears whole, with its description, or not at all."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -43,28 +44,33 @@ def write_tokens(path: Path, *, vocab_size: int, tokenizer: str, file_format: Fo
 
     Raises: OSError when the disk is full; nothing is left then.
     """
-    with (
-        atomic_file(path) as tokens_file,  # entered first, so it is renamed last: where it is, the others are
-        atomic_file(offsets_path(path)) as offsets_file,
-        atomic_file(info_path(path)) as info_file,
-    ):
-        tokens = ArrayStream(tokens_file, token_dtype(vocab_size), header=file_format == "npy")
-        offsets = ArrayStream(offsets_file, np.dtype("<u8"))
-        writer = TokenWriter(tokens, offsets)
-        yield writer
-        tokens.finish()
-        offsets.finish()
-        info = TokenFileInfo(
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            num_tokens=writer.num_tokens,
-            num_documents=writer.num_documents,
-            input_bytes=writer.input_bytes,
-            dtype=tokens.dtype.name,
-            document_offsets=offsets_path(path).name,
-            sha256=sha256(tokens_file.name),
-        )
-        info_file.write(json_text(info.as_json(), indent=2).encode() + b"\n")
+    try:
+        with (
+            atomic_file(path) as tokens_file,  # entered first, so it is renamed last: where it is, the others are
+            atomic_file(offsets_path(path)) as offsets_file,
+            atomic_file(info_path(path)) as info_file,
+        ):
+            tokens = ArrayStream(tokens_file, token_dtype(vocab_size), header=file_format == "npy")
+            offsets = ArrayStream(offsets_file, np.dtype("<u8"))
+            writer = TokenWriter(tokens, offsets)
+            yield writer
+            tokens.finish()
+            offsets.finish()
+            info = TokenFileInfo(
+                tokenizer=tokenizer,
+                vocab_size=vocab_size,
+                num_tokens=writer.num_tokens,
+                num_documents=writer.num_documents,
+                input_bytes=writer.input_bytes,
+                dtype=tokens.dtype.name,
+                document_offsets=offsets_path(path).name,
+                sha256=sha256(tokens_file.name),
+            )
+            info_file.write(json_text(info.as_json(), indent=2).encode() + b"\n")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # a failed write does not know its file's name
+            error.filename = str(path)
+        raise
 
 
 class ArrayStream:

@@ -65,8 +65,8 @@ def merges_wanted(vocab_size: int, num_special_tokens: int) -> int:
     smallest = NUM_BYTES + num_special_tokens
     if vocab_size < smallest:
         raise UsageError(
-            f"vocab_size {vocab_size} is too small: {NUM_BYTES} bytes and {num_special_tokens} special tokens "
-            f"take {smallest}"
+            f"vocab_size {vocab_size} is too small: it takes {smallest}, "
+            f"{NUM_BYTES} for the bytes and {num_special_tokens} for special tokens"
         )
     return vocab_size - smallest
 
