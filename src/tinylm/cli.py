@@ -12,8 +12,12 @@ from typer.core import TyperGroup
 import tinylm
 from tinylm.commands.count_flops import count_flops
 from tinylm.commands.decode import decode
+from tinylm.commands.demo import demo
 from tinylm.commands.encode import encode
+from tinylm.commands.make_stories import make_stories
+from tinylm.commands.memory import memory
 from tinylm.commands.sample import sample
+from tinylm.commands.sweep import sweep
 from tinylm.commands.train import train
 from tinylm.commands.train_bpe import train_bpe
 from tinylm.errors import StoppedError, TinylmError
@@ -77,12 +81,16 @@ def root(
     """From a text file to a small language model that writes, and exactly what it cost."""
 
 
+app.command("demo")(demo)
+app.command("make-stories")(make_stories)
 app.command("train-bpe")(train_bpe)
 app.command("encode")(encode)
 app.command("decode")(decode)
 app.command("train")(train)
 app.command("sample")(sample)
+app.command("sweep")(sweep)
 app.command("count-flops")(count_flops)
+app.command()(memory)
 
 
 def terminate(signal_number: int, _frame: FrameType | None) -> None:

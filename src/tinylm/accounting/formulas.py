@@ -1,18 +1,18 @@
 """Each count as an expression that a person reads and a test evaluates.
 
-S context_length, D d_model, F d_ff, V vocab_size, L num_layers, H num_heads, B batch_size, P parameters in total.
+The letters are explained by `SYMBOLS` and `MEMORY_SYMBOLS`.
 """
 
-from tinylm.accounting.optimizers import ADAMW_FLOPS_PER_PARAMETER
-from tinylm.accounting.parameters import FEED_FORWARD_MATRICES
+from tinylm.accounting.activations import FEED_FORWARD_KEPT, WIDTH, Precision
+from tinylm.accounting.optimizers import Optimizer, hidden_parameters
+from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
 
-SYMBOLS = (
-    "S context_length, D d_model, F d_ff, V vocab_size, L num_layers, H num_heads, B batch_size, P parameters in total"
-)
+SYMBOLS = "S context_length, D d_model, F d_ff, V vocab_size, L num_layers, H num_heads, B batch_size"
+MEMORY_SYMBOLS = f"{SYMBOLS} (one micro-batch), E bytes an element, P parameters, M those in the blocks' matrices"
 
 
-def symbols(shape: ModelShape, batch_size: int = 1) -> dict[str, int]:
+def symbols(shape: ModelShape, batch_size: int = 1, precision: Precision = "fp32") -> dict[str, int]:
     """What the letters stand for."""
     return {
         "S": shape.context_length,
@@ -22,6 +22,9 @@ def symbols(shape: ModelShape, batch_size: int = 1) -> dict[str, int]:
         "L": shape.num_layers,
         "H": shape.num_heads,
         "B": batch_size,
+        "E": WIDTH[precision],
+        "P": count_parameters(shape).total,
+        "M": hidden_parameters(shape),
     }
 
 
@@ -50,7 +53,38 @@ def forward_formulas(shape: ModelShape) -> dict[str, str]:
     }
 
 
-CAUSAL_SCORES = "2 * B * S * (S + 1) // 2 * D * L"
-"""Scores, and as much again for the values, in the causal convention."""
+def optimizer_formula(optimizer: Optimizer) -> str:
+    """Bytes of optimizer state; M are the parameters in the blocks' matrices."""
+    return {"adamw": "8 * P", "sgd": "0", "muon": "4 * M + 8 * (P - M)"}[optimizer]
 
-ADAMW_STEP = f"{ADAMW_FLOPS_PER_PARAMETER} * P"
+
+WRITEUP_ACTIVATIONS = "4 * S * (L * (16 * D + H * S) + 2 * D + 2 * V)"
+"""Bytes a sample, the write-up's."""
+
+
+def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> dict[str, str]:
+    """Bytes kept for the backward pass, those of attention and feed-forward for one block; E bytes an element."""
+    norm = "4 * B * S * (2 * D + 1)" if shape.norm == "rmsnorm" else "0"
+    copies = {"attention": "", "feed_forward": "", "head": ""}
+    if precision == "bf16":
+        matrices = FEED_FORWARD_MATRICES[shape.feed_forward]
+        copies = {"attention": " + E * 4 * D**2", "feed_forward": f" + E * {matrices} * D * F", "head": " + E * D * V"}
+    inner = FEED_FORWARD_KEPT[shape.feed_forward]
+    loss = 1 if shape.attention == "sdpa" else 3
+    return {
+        "token_ids": "16 * B * S",
+        "attention": f"{norm} + {attention_formula(shape, batch_size)}{copies['attention']}",
+        "feed_forward": f"{norm} + E * B * S * (D + {inner} * F){copies['feed_forward']}",
+        "head": f"{norm} + E * B * S * D{copies['head']}",
+        "loss": f"{loss} * 4 * B * S * V",
+    }
+
+
+def attention_formula(shape: ModelShape, batch_size: int) -> str:
+    """What attention keeps beside its norm and weights."""
+    rope = shape.position == "rope"
+    tables = " + 16 * S * (D // H // 2)" if rope else ""
+    if shape.attention == "sdpa":
+        return f"E * B * S * {8 if rope else 5} * D + 4 * B * S * H{tables}"
+    rows = 7 if rope and batch_size == 1 else 5
+    return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{tables}"

@@ -1,5 +1,6 @@
 """What an optimizer's step costs: FLOPs, and the state it keeps."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
@@ -10,8 +11,8 @@ Optimizer = Literal["adamw", "muon", "sgd"]
 ADAMW_FLOPS_PER_PARAMETER = 15
 """First moment 3, second moment 4, bias corrections 2, root and eps 2, quotient 1, weight decay 1, update 2."""
 SGD_FLOPS_PER_PARAMETER = 2
-MUON_FLOPS_PER_PARAMETER = 8
-"""Beside the iteration: momentum 2, Nesterov 2, norm 2, division by it 1... see `tinylm.optim.muon`."""
+MUON_FLOPS_PER_PARAMETER = 12
+"""Beside the iteration: momentum 3, Nesterov 3, norm 2, division by it 1, weight decay 1, update 2."""
 NEWTON_SCHULZ_STEPS = 5
 
 
@@ -24,9 +25,12 @@ def optimizer_flops(shape: ModelShape, optimizer: Optimizer) -> int:
         case "sgd":
             return SGD_FLOPS_PER_PARAMETER * total
         case "muon":
-            hidden = sum(rows * columns for rows, columns in hidden_matrices(shape))
-            iterations = NEWTON_SCHULZ_STEPS * sum(newton_schulz_flops(*m) for m in hidden_matrices(shape))
-            return iterations + MUON_FLOPS_PER_PARAMETER * hidden + ADAMW_FLOPS_PER_PARAMETER * (total - hidden)
+            hidden = hidden_parameters(shape)
+            one_iteration = sum(
+                group.count * newton_schulz_flops(group.rows, group.columns) for group in muon_groups(shape)
+            )
+            elementwise = MUON_FLOPS_PER_PARAMETER * hidden + ADAMW_FLOPS_PER_PARAMETER * (total - hidden)
+            return NEWTON_SCHULZ_STEPS * one_iteration + elementwise
 
 
 def newton_schulz_flops(rows: int, columns: int) -> int:
@@ -35,8 +39,57 @@ def newton_schulz_flops(rows: int, columns: int) -> int:
     return 4 * m * m * n + 2 * m**3
 
 
-def hidden_matrices(shape: ModelShape) -> list[tuple[int, int]]:
-    """(rows, columns) of all matrices inside the blocks, the ones Muon handles."""
-    square = (shape.d_model, shape.d_model)
-    feed_forward = (shape.d_ff, shape.d_model)
-    return shape.num_layers * (4 * [square] + FEED_FORWARD_MATRICES[shape.feed_forward] * [feed_forward])
+@dataclass(frozen=True)
+class MatrixGroup:
+    """Matrices of one shape that Muon takes through its iteration together."""
+
+    rows: int
+    columns: int
+    count: int
+
+
+def muon_groups(shape: ModelShape) -> list[MatrixGroup]:
+    """All matrices inside the blocks: query, key and value; output; gate and up (or up alone); down."""
+    width, inner, layers = shape.d_model, shape.d_ff, shape.num_layers
+    into_feed_forward = FEED_FORWARD_MATRICES[shape.feed_forward] - 1
+    return [
+        MatrixGroup(width, width, 3 * layers),
+        MatrixGroup(width, width, layers),
+        MatrixGroup(inner, width, into_feed_forward * layers),
+        MatrixGroup(width, inner, layers),
+    ]
+
+
+def hidden_parameters(shape: ModelShape) -> int:
+    """Parameters that Muon handles; AdamW has the rest."""
+    return sum(group.count * group.rows * group.columns for group in muon_groups(shape))
+
+
+def optimizer_state_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
+    """Float32 state: two moments a parameter for AdamW, one momentum for what Muon handles, nothing for SGD."""
+    total = count_parameters(shape).total
+    match optimizer:
+        case "adamw":
+            return 8 * total
+        case "sgd":
+            return 0
+        case "muon":
+            hidden = hidden_parameters(shape)
+            return 4 * hidden + 8 * (total - hidden)
+
+
+def optimizer_workspace_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
+    """What a step allocates and frees: nothing where it updates in place; Muon's iteration on its largest group.
+
+    At one moment of it there are five tensors of X's size (the stacked directions, X, a X, (b A + c A A) X, and their
+    sum) and A; at another three and four of A's (A, b A, A A, and their sum).
+    """
+    if optimizer != "muon":
+        return 0
+    return max(4 * group.count * iteration_elements(group.rows, group.columns) for group in muon_groups(shape))
+
+
+def iteration_elements(rows: int, columns: int) -> int:
+    """The larger of the two moments, in elements for one matrix."""
+    m, n = sorted((rows, columns))
+    return max(5 * m * n + m * m, 3 * m * n + 4 * m * m)

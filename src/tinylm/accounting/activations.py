@@ -1,0 +1,111 @@
+"""Bytes that a training step holds besides parameters, gradients and optimizer state.
+
+They are what autograd keeps from the forward pass of `tinylm.model` (each tensor once, however many operations need it)
+and what the backward pass needs on top at its most demanding moments. Tests compare both with what PyTorch allocates;
+they fail when the model begins to keep something else.
+
+The residual stream, the norms and the loss are float32 under either precision; inputs and outputs of matrix products
+are as wide as the precision says, and bf16 keeps a copy of each matrix.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tinylm.accounting.parameters import count_parameters
+from tinylm.accounting.shape import ModelShape
+
+Precision = Literal["fp32", "bf16"]
+
+FP32 = 4
+WIDTH = {"fp32": 4, "bf16": 2}
+TOKEN_ID = 8
+
+FEED_FORWARD_KEPT = {"swiglu": 5, "silu": 3}
+"""Tensors of d_ff: gate, up, sigmoid(gate), silu(gate) and their product; or up, sigmoid(up) and silu(up)."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Bytes kept from the forward pass of one micro-batch, by the part that needs them."""
+
+    token_ids: int
+    attention: int
+    """One block's attention with its norm."""
+    feed_forward: int
+    """One block's feed-forward with its norm."""
+    head: int
+    """Final norm and head."""
+    loss: int
+
+
+def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = "fp32") -> Kept:
+    """What autograd keeps of a forward pass over `batch_size` sequences."""
+    tokens, width = batch_size * shape.context_length, WIDTH[precision]
+    logits = FP32 * tokens * shape.vocab_size
+    return Kept(
+        token_ids=2 * TOKEN_ID * tokens,
+        attention=kept_by_attention(shape, batch_size, width),
+        feed_forward=kept_by_feed_forward(shape, tokens, width),
+        head=kept_by_norm(shape, tokens)
+        + width * tokens * shape.d_model
+        + weight_copy(shape.d_model * shape.vocab_size, width),
+        loss=logits if shape.attention == "sdpa" else 3 * logits,
+    )
+
+
+def kept_by_norm(shape: ModelShape, tokens: int) -> int:
+    """RMSNorm: its input, the normalised input and the reciprocal root of each row."""
+    return FP32 * tokens * (2 * shape.d_model + 1) if shape.norm == "rmsnorm" else 0
+
+
+def kept_by_attention(shape: ModelShape, batch_size: int, width: int) -> int:
+    """Norm, projections, and the attention itself: fused, or with three matrices of scores a head."""
+    length, d_model, heads = shape.context_length, shape.d_model, shape.num_heads
+    tokens = batch_size * length
+    row = width * tokens * d_model
+    kept = kept_by_norm(shape, tokens) + row + weight_copy(4 * d_model**2, width)
+    if shape.position == "rope":
+        kept += 4 * FP32 * length * (shape.d_head // 2)  # cosines and sines, for query and for key
+    if shape.attention == "manual":
+        scores = 3 * width * tokens * length * heads  # masked scores, exponentials, probabilities
+        maxima_and_sums = 2 * width * tokens * heads
+        # Query, key, value and output. A batch of one needs no copy of value, which keeps the stack it is a part of.
+        rows = 6 if batch_size == 1 and shape.position == "rope" else 4
+        return kept + rows * row + scores + maxima_and_sums + length**2  # the mask
+    log_sums = FP32 * tokens * heads
+    rotated = 3 * row if shape.position == "rope" else 0  # query and key; the output, laid out anew
+    return kept + 4 * row + log_sums + rotated  # stacked query, key, value; output
+
+
+def kept_by_feed_forward(shape: ModelShape, tokens: int, width: int) -> int:
+    """Norm, and every tensor of d_ff on the way."""
+    matrices = count_parameters(shape).per_block.feed_forward
+    inner = FEED_FORWARD_KEPT[shape.feed_forward] * width * tokens * shape.d_ff
+    return kept_by_norm(shape, tokens) + width * tokens * shape.d_model + inner + weight_copy(matrices, width)
+
+
+def weight_copy(weights: int, width: int) -> int:
+    """Autocast keeps a bf16 copy of each matrix it multiplied with."""
+    return width * weights if width < FP32 else 0
+
+
+def loss_workspace(shape: ModelShape, tokens: int) -> int:
+    """Gradients of the logits while the loss is differentiated: two in the fused kernel's chain, one in ours.
+
+    Ours also compares the logits with their maximum; a CPU turns that mask of bytes into floats first.
+    """
+    logits = FP32 * tokens * shape.vocab_size
+    return 2 * logits if shape.attention == "sdpa" else logits + tokens * shape.vocab_size
+
+
+def attention_workspace(shape: ModelShape, tokens: int, width: int) -> int:
+    """Gradients inside attention: query's, key's and value's; or four matrices of scores less the output's."""
+    row = width * tokens * shape.d_model
+    if shape.attention == "sdpa":
+        return 3 * row
+    return 4 * width * tokens * shape.context_length * shape.num_heads - row
+
+
+def feed_forward_workspace(shape: ModelShape, tokens: int, width: int) -> int:
+    """Two gradients of d_ff at a time."""
+    return 2 * width * tokens * shape.d_ff

@@ -1,0 +1,102 @@
+"""The moments of a training step at which its memory can peak.
+
+Along the backward pass the kept activations shrink and the gradients grow, block by block at a constant rate: the last
+or the first block is the extreme. Within a block the feed-forward comes first, with its d_ff-wide tensors, then
+attention.
+"""
+
+from dataclasses import dataclass
+
+from tinylm.accounting.activations import (
+    FP32,
+    WIDTH,
+    Precision,
+    attention_workspace,
+    feed_forward_workspace,
+    kept_activations,
+    loss_workspace,
+    weight_copy,
+)
+from tinylm.accounting.optimizers import Optimizer, optimizer_workspace_bytes
+from tinylm.accounting.parameters import count_parameters
+from tinylm.accounting.shape import ModelShape
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained, as far as memory depends on it."""
+
+    optimizer: Optimizer = "adamw"
+    precision: Precision = "fp32"
+    grad_accumulation: int = 1
+    checkpointing: bool = False
+    """Whether each block's activations are computed anew in the backward pass (arXiv 1604.06174); `train` does not."""
+
+
+class Moments:
+    """Bytes at each moment of the last micro-batch, beside parameters, buffers and optimizer state."""
+
+    def __init__(self, shape: ModelShape, batch_size: int, training: Training) -> None:
+        self.shape = shape
+        self.optimizer: Optimizer = training.optimizer
+        self.width = WIDTH[training.precision]
+        self.counts = count_parameters(shape)
+        self.kept = kept_activations(shape, batch_size // training.grad_accumulation, training.precision)
+        self.token_ids = self.kept.token_ids * training.grad_accumulation  # those of the whole batch
+        self.tokens = batch_size // training.grad_accumulation * shape.context_length
+        self.stream = FP32 * self.tokens * shape.d_model
+        self.kept_per_block = self.stream if training.checkpointing else self.kept.attention + self.kept.feed_forward
+        self.accumulating = training.grad_accumulation > 1
+        self.all_gradients = FP32 * self.counts.total
+        self.embedding = FP32 * self.counts.token_embedding
+
+    def all(self) -> dict[str, int]:
+        """Name of the moment -> bytes."""
+        moments = {
+            "the loss": self.loss(),
+            "the head": self.head(),
+            "the last block's feed-forward": self.feed_forward(self.shape.num_layers),
+            "the last block's attention": self.attention(self.shape.num_layers),
+            "the first block's feed-forward": self.feed_forward(1),
+            "the first block's attention": self.attention(1),
+            "the embedding's gradient": self.embedding_gradient(),
+            "the optimizer step": self.all_gradients + optimizer_workspace_bytes(self.shape, self.optimizer),
+        }
+        return {name: self.token_ids + extra for name, extra in moments.items()}
+
+    def loss(self) -> int:
+        """Everything is kept; no gradient but those of micro-batches before."""
+        kept = self.shape.num_layers * self.kept_per_block + self.kept.head + self.kept.loss
+        return kept + loss_workspace(self.shape, self.tokens) + self.accumulating * self.all_gradients
+
+    def head(self) -> int:
+        """The gradient of its matrix appears beside those of the logits, which bf16 has already left behind."""
+        logits_gradient = FP32 * self.tokens * self.shape.vocab_size if self.width == FP32 else 0
+        gradients = self.embedding + self.stream + self.accumulating * self.all_gradients
+        return self.shape.num_layers * self.kept_per_block + self.kept.head + logits_gradient + gradients
+
+    def feed_forward(self, remaining: int) -> int:
+        """In the block that has `remaining` blocks up to and including it, after the gradient of its last matrix."""
+        down = self.shape.d_ff * self.shape.d_model
+        this_block = self.kept.attention + self.kept.feed_forward - weight_copy(down, self.width)
+        kept = (remaining - 1) * self.kept_per_block + this_block
+        return kept + feed_forward_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, down)
+
+    def attention(self, remaining: int) -> int:
+        """In the same block, after the feed-forward has let go of what it kept."""
+        kept = (remaining - 1) * self.kept_per_block + self.kept.attention
+        done = self.counts.per_block.feed_forward + self.shape.d_model**2
+        return kept + attention_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, done)
+
+    def gradients(self, remaining: int, of_this_block: int) -> int:
+        """Of the stream, and of the parameters passed so far: with a tied head, its part waits for the embedding's."""
+        if self.accumulating:
+            waiting = self.embedding if self.shape.tie_embeddings else 0
+            return self.stream + self.all_gradients + waiting
+        blocks = (self.shape.num_layers - remaining) * self.counts.per_block.total
+        return self.stream + self.embedding + FP32 * (self.counts.final_norm + blocks + of_this_block)
+
+    def embedding_gradient(self) -> int:
+        """At the end of the backward pass: a tied head's gradient, the embedding's and their sum are three tensors."""
+        tensors = (2 if self.shape.tie_embeddings else 0) + (1 if self.accumulating else 0)
+        return self.all_gradients + self.stream + tensors * self.embedding
