@@ -48,7 +48,7 @@ def open_input(path: str | Path) -> Iterator[BinaryIO]:
         try:
             with _decompressed(raw, kind, path) as stream:
                 yield stream
-        except _damage_errors(kind) as error:
+        except _damage_errors(kind, path) as error:
             raise TinylmError(f"{path}: damaged or cut short {kind} data ({error})") from error
 
 
@@ -87,7 +87,7 @@ def _zstd(path: Path) -> Any:
     return zstd
 
 
-def _damage_errors(kind: str | None) -> tuple[type[Exception], ...]:
+def _damage_errors(kind: str | None, path: Path) -> tuple[type[Exception], ...]:
     """What reading a damaged file of this kind raises; a plain file cannot be damaged in this sense."""
     if kind == "gzip":
         import gzip
@@ -99,7 +99,7 @@ def _damage_errors(kind: str | None) -> tuple[type[Exception], ...]:
 
         return (EOFError, lzma.LZMAError)
     if kind == "zstd":
-        return (EOFError, _zstd(Path()).ZstdError)
+        return (EOFError, _zstd(path).ZstdError)
     return ()
 
 
