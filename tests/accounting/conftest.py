@@ -29,7 +29,7 @@ def preset_or_random(case: str | int, **fixed: object) -> ModelConfig:
         "context_length": draw.randint(1, 70),
         "num_heads": num_heads,
         "d_model": num_heads * 2 * draw.randint(1, 12),
-        "num_layers": draw.randint(1, 4),
+        "num_layers": draw.randint(1, 2),
         "d_ff": draw.randint(1, 200),
         "tie_embeddings": draw.random() < 0.5,
     }

@@ -13,7 +13,9 @@ from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.model import build_model
 
-CASES = [*MODEL_PRESETS, *range(50)]
+LARGE = {"gpt2-medium", "gpt2-large", "gpt2-xl"}
+PRESETS = [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in MODEL_PRESETS]
+CASES = [*PRESETS, *range(50)]
 
 
 @pytest.mark.parametrize("case", CASES)
