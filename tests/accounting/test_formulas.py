@@ -5,8 +5,19 @@ from dataclasses import asdict
 
 import pytest
 
+from tinylm.accounting.activations import kept_activations
 from tinylm.accounting.flops import forward_flops
-from tinylm.accounting.formulas import forward_formulas, parameter_formulas, symbols
+from tinylm.accounting.formulas import (
+    WRITEUP_ACTIVATIONS,
+    forward_formulas,
+    kept_formulas,
+    optimizer_formula,
+    parameter_formulas,
+    symbols,
+)
+from tinylm.accounting.memory import writeup_memory
+from tinylm.accounting.moments import Training
+from tinylm.accounting.optimizers import optimizer_state_bytes
 from tinylm.accounting.parameters import count_parameters
 from tinylm.accounting.shape import ModelShape
 from tinylm.configs.model import ModelConfig
@@ -23,3 +34,20 @@ def test_every_formula_evaluates_to_its_count(seed: int, config_of: Callable[...
         assert eval(formula, values.copy()) == counts[name], name
     flops = asdict(forward_flops(shape, batch_size))
     assert {name: eval(formula, values.copy()) for name, formula in forward_formulas(shape).items()} == flops
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("seed", range(20))
+def test_every_memory_formula_evaluates_to_its_bytes(
+    seed: int, precision: str, config_of: Callable[..., ModelConfig]
+) -> None:
+    """What is kept, for one sequence and for several; optimizer state; the write-up's activations."""
+    shape = ModelShape.of(config_of(seed))
+    for batch_size in (1, 3):
+        values = symbols(shape, batch_size, precision)
+        kept = asdict(kept_activations(shape, batch_size, precision))
+        formulas = kept_formulas(shape, batch_size, precision)
+        assert {name: eval(formula, values.copy()) for name, formula in formulas.items()} == kept
+    for optimizer in ("adamw", "muon", "sgd"):
+        assert eval(optimizer_formula(optimizer), values.copy()) == optimizer_state_bytes(shape, optimizer)
+    assert eval(WRITEUP_ACTIVATIONS, values) == writeup_memory(shape, 1, Training()).activation_bytes_per_sample

@@ -1,0 +1,31 @@
+"""The operations beside the matrix products."""
+
+import pytest
+
+from tinylm.accounting.elementwise import elementwise_forward_flops
+from tinylm.accounting.flops import forward_flops
+from tinylm.accounting.shape import ModelShape
+from tinylm.configs.presets import MODEL_PRESETS
+
+
+def test_a_model_small_enough_to_count_by_hand() -> None:
+    """One layer, one head, width 2, inner width 3, vocabulary 5, two positions."""
+    shape = ModelShape(5, 2, 2, 1, 1, 3)
+    norms, rope, scores, silu_and_gate, residuals = 3 * 4 * 2, 2 * 3 * 2, 6 * 2, 5 * 3, 2 * 2
+    assert elementwise_forward_flops(shape, 7) == 7 * 2 * (norms + rope + scores + silu_and_gate + residuals + 4 * 5)
+
+
+@pytest.mark.parametrize(("field", "value"), [("norm", "none"), ("position", "none"), ("feed_forward", "silu")])
+def test_leaving_a_part_out_saves_its_operations(field: str, value: str) -> None:
+    """Each variant has fewer than the whole."""
+    values = MODEL_PRESETS["tinystories"]
+    assert elementwise_forward_flops(ModelShape(**values | {field: value})) < elementwise_forward_flops(
+        ModelShape(**values)
+    )
+
+
+def test_they_are_a_small_share_for_every_preset() -> None:
+    """Below three percent, so leaving them out of MFU does little."""
+    for values in MODEL_PRESETS.values():
+        shape = ModelShape(**values)
+        assert elementwise_forward_flops(shape) < 0.03 * forward_flops(shape).total
