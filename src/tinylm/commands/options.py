@@ -40,10 +40,8 @@ Config = Annotated[
     str | None, typer.Option("--config", metavar="FILE", help="A configuration file, or a shipped one by name.")
 ]
 ContextLengths = Annotated[
-    list[int] | None,
-    typer.Option(
-        "--context-length", metavar="N", min=1, max=2**31 - 1, help="In place of the model's; repeat to compare."
-    ),
+    list[str] | None,
+    typer.Option("--context-length", metavar="N", help="In place of the model's; repeat to compare."),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="Sequences per step.")]
 PrecisionName = Literal["auto", "fp32", "tf32", "bf16"]

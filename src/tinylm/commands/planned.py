@@ -9,6 +9,7 @@ from tinylm.accounting.shape import ModelShape
 from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.errors import UsageError
 
+LARGEST_SIZE = 2**31 - 1
 NO_DATA = {"train": "", "valid": "", "tokenizer": ""}
 """Stands in for the one table that has no defaults: costs do not depend on the text."""
 
@@ -30,7 +31,7 @@ def planned_runs(
     presets: Sequence[str] | None,
     config: str | None,
     overrides: Sequence[str] | None,
-    context_lengths: Sequence[int] | None,
+    context_lengths: Sequence[str] | None,
 ) -> list[Planned]:
     """One plan for each preset (or the config) and each context length, in the order given.
 
@@ -41,11 +42,17 @@ def planned_runs(
     plans = (
         [from_config(config, overrides or ())] if config else [from_preset(n, overrides or ()) for n in presets or ()]
     )
-    if not context_lengths:
+    lengths = [context_length(text) for text in context_lengths or ()]
+    if not lengths:
         return plans
-    return [
-        replace(plan, shape=replace(plan.shape, context_length=length)) for plan in plans for length in context_lengths
-    ]
+    return [replace(plan, shape=replace(plan.shape, context_length=length)) for plan in plans for length in lengths]
+
+
+def context_length(text: str) -> int:
+    """A number of tokens. Raises: UsageError that names the value when it is none."""
+    if not text.isdecimal() or len(text) > len(str(LARGEST_SIZE)) or not 0 < int(text) <= LARGEST_SIZE:
+        raise UsageError(f"--context-length {text}: expected a whole number of tokens from 1 to {LARGEST_SIZE:,}")
+    return int(text)
 
 
 def from_preset(name: str, overrides: Sequence[str]) -> Planned:
