@@ -4,7 +4,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import typer
@@ -60,6 +60,19 @@ class Console:
                 yield advance
         else:
             yield PlainProgress(label, total)
+
+    @contextlib.contextmanager
+    def live(self) -> Iterator[Callable[[str], None]]:
+        """Show a block of text that changes in place; nothing when quiet or not on a terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            yield lambda _text: None
+            return
+        from rich.console import Console as RichConsole
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(console=RichConsole(stderr=True), transient=True) as screen:
+            yield lambda text: screen.update(Text(text, no_wrap=True))
 
 
 def silent(_completed: float, _message: str = "") -> None:
