@@ -1,0 +1,125 @@
+"""The ids of one pre-token: merges applied, the one of lowest rank first, and the leftmost of those."""
+
+import numpy as np
+from numba import njit
+
+from tinylm.tokenizer.kernels.merge_table import NO_MERGE, rank_of
+
+SHORT_PRETOKEN = 48
+"""Up to this many bytes, looking through all pairs for the best one is faster than keeping a heap of them."""
+
+POSITION_BITS = 40
+POSITION_MASK = np.int64((1 << POSITION_BITS) - 1)
+
+
+@njit(nogil=True, cache=True)
+def encode_pretoken(text, at, length, table, ids, ranks, out, count):
+    """Write the ids of the pre-token `text[at:at + length]` to `out` from index `count` on; returns the new count.
+
+    `ids` and `ranks` are scratch space for SHORT_PRETOKEN tokens.
+    """
+    if length > SHORT_PRETOKEN:
+        return encode_by_heap(text, at, length, table, out, count)
+    for i in range(length):
+        ids[i] = table.byte_ids[text[at + i]]
+        ranks[i] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
+    last = merge_by_search(table, ids, ranks, length - 1)
+    for i in range(last + 1):
+        out[count + i] = ids[i]
+    return count + last + 1
+
+
+@njit(nogil=True, cache=True)
+def merge_by_search(table, ids, ranks, last):
+    """Merge `ids[:last + 1]` as far as it goes; returns the new last index. `ranks[i]` is that of ids i and i + 1.
+
+    After a merge only the ranks of its two neighbours are looked up.
+    """
+    while last > 0:
+        best, best_rank = 0, ranks[0]
+        for i in range(1, last):
+            if ranks[i] < best_rank:
+                best, best_rank = i, ranks[i]
+        if best_rank == NO_MERGE:
+            break
+        ids[best] = table.merged_ids[best_rank]
+        last -= 1
+        for i in range(best + 1, last + 1):
+            ids[i], ranks[i] = ids[i + 1], ranks[i + 1]
+        if best > 0:
+            ranks[best - 1] = rank_of(table, ids[best - 1], ids[best])
+        if best < last:
+            ranks[best] = rank_of(table, ids[best], ids[best + 1])
+    return last
+
+
+@njit(nogil=True, cache=True)
+def encode_by_heap(text, at, length, table, out, count):
+    """`encode_pretoken` in O(n log n): tokens are a linked list over their first bytes, mergeable pairs a heap.
+
+    A heap item is `rank << POSITION_BITS | position`: ordered as wanted. It is out of date when the pair at its
+    position has another rank by now. A merge adds at most two items and removes a token.
+    """
+    ids, ranks = np.empty(length, np.int32), np.full(length, NO_MERGE)
+    before, after = np.arange(-1, length - 1), np.arange(1, length + 1)
+    heap, size = np.empty(3 * length, np.int64), 0
+    for i in range(length):
+        ids[i] = table.byte_ids[text[at + i]]
+        if i + 1 < length:
+            ranks[i] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
+            size = push(heap, size, ranks[i], i)
+    while size > 0:
+        item = heap[0]
+        size = remove_first(heap, size)
+        left = item & POSITION_MASK
+        if ranks[left] != item >> POSITION_BITS:
+            continue
+        right = after[left]
+        ids[left] = table.merged_ids[ranks[left]]
+        ranks[left] = ranks[right] = NO_MERGE
+        after[left] = after[right]
+        if after[left] < length:
+            before[after[left]] = left
+            ranks[left] = rank_of(table, ids[left], ids[after[left]])
+            size = push(heap, size, ranks[left], left)
+        if before[left] >= 0:
+            ranks[before[left]] = rank_of(table, ids[before[left]], ids[left])
+            size = push(heap, size, ranks[before[left]], before[left])
+    at = 0
+    while at < length:
+        out[count] = ids[at]
+        count += 1
+        at = after[at]
+    return count
+
+
+@njit(nogil=True, cache=True)
+def push(heap, size, rank, position):
+    """Add the pair at `position`, unless it cannot be merged; returns the new size of the min-heap."""
+    if rank == NO_MERGE:
+        return size
+    item = rank << POSITION_BITS | position
+    i = size
+    while i > 0 and item < heap[(i - 1) >> 1]:
+        heap[i] = heap[(i - 1) >> 1]
+        i = (i - 1) >> 1
+    heap[i] = item
+    return size + 1
+
+
+@njit(nogil=True, cache=True)
+def remove_first(heap, size):
+    """Drop the smallest item; returns the new size."""
+    size -= 1
+    item = heap[size]
+    i = 0
+    while 2 * i + 1 < size:
+        child = 2 * i + 1
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if item <= heap[child]:
+            break
+        heap[i] = heap[child]
+        i = child
+    heap[i] = item
+    return size

@@ -1,0 +1,199 @@
+"""Text to token ids, through a cache from pre-tokens to their ids.
+
+The cache works as a processor's does. A pre-token's hash names a set of two slots, together one cache line; it is in
+one of them or nowhere, and a new one drives out the older. So memory is bounded. A slot of 32 bytes is
+
+    key (15 bytes), length (1)  |  up to 7 ids of 16 bits or 3 of 32, their number
+
+A hit compares two words and writes the other two out whole: what lies behind the last id is overwritten by the ids of
+the next pre-token. Pre-tokens of up to 31 bytes, or of more ids, have a cache with slots of 64 bytes; what does not fit
+there either is merged each time.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tinylm.tokenizer.kernels.bpe import SHORT_PRETOKEN, encode_pretoken
+from tinylm.tokenizer.kernels.intrinsics import load_word, prefetch, store_word
+from tinylm.tokenizer.kernels.keys import (
+    LONGEST_KEY,
+    LONGEST_LONG_KEY,
+    SLOT_WORDS,
+    first_slot,
+    hash_key,
+    hash_long,
+    key,
+    long_key,
+)
+from tinylm.tokenizer.kernels.scanner import STARTS_CAPACITY, find_starts
+
+SET_WORDS = 2 * SLOT_WORDS
+"""A set of two short slots, or a long slot: 64 bytes."""
+
+SLACK_IDS = 32
+"""Ids written beyond the last one that counts, at most."""
+
+
+class Cache(NamedTuple):
+    """What one thread remembers."""
+
+    short: npt.NDArray[np.uint64]
+    """Sets of two slots of four words."""
+    long: npt.NDArray[np.uint64]
+    """Slots of eight words."""
+    stored: npt.NDArray[np.int64]
+    """How many pre-tokens have been put into each."""
+
+
+class Scratch(NamedTuple):
+    """Pre-tokens between being found and being looked up."""
+
+    starts: npt.NDArray[np.int64]
+    lows: npt.NDArray[np.uint64]
+    highs: npt.NDArray[np.uint64]
+    slots: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int32]
+    """The tokens of a pre-token that is being merged, and their ranks."""
+    ranks: npt.NDArray[np.int32]
+
+
+@njit(nogil=True, cache=True)
+def encode_text(text, begin, end, specials, classes, table, cache, out, stops):
+    """Write the ids of `text[begin:end]` to `out`; returns how many, or -1 - position for a byte that is not UTF-8.
+
+    `specials` is (first byte, byte after it, id) of each special token in the text, in order; `stops` receives the
+    number of ids up to and including each. `out` has room for one id a byte and SLACK_IDS.
+    """
+    scratch = Scratch(
+        np.empty(STARTS_CAPACITY, np.int64),
+        np.empty(STARTS_CAPACITY, np.uint64),
+        np.empty(STARTS_CAPACITY, np.uint64),
+        np.empty(STARTS_CAPACITY, np.int64),
+        np.empty(SHORT_PRETOKEN, np.int32),
+        np.empty(SHORT_PRETOKEN, np.int32),
+    )
+    count = 0
+    for i in range(specials.shape[0]):
+        count = encode_between(text, begin, specials[i, 0], classes, table, cache, scratch, out, count)
+        if count < 0:
+            return count
+        out[count] = specials[i, 2]
+        count += 1
+        stops[i] = count
+        begin = specials[i, 1]
+    return encode_between(text, begin, end, classes, table, cache, scratch, out, count)
+
+
+@njit(nogil=True, cache=True)
+def encode_between(text, begin, end, classes, table, cache, scratch, out, count):
+    """Append the ids of text without special tokens to the `count` ids in `out`; returns as `encode_text` does."""
+    starts, lows, highs, slots, _, _ = scratch
+    short = cache.short
+    while begin < end:
+        num_starts = find_starts(text, begin, end, classes, starts)
+        if num_starts < 0:
+            return num_starts
+        for i in range(num_starts - 1):
+            lows[i], highs[i] = key(text, starts[i], starts[i + 1] - starts[i])
+            slots[i] = first_slot(short, hash_key(lows[i], highs[i]), SET_WORDS)
+            prefetch(short, slots[i])
+        for i in range(num_starts - 1):
+            slot = second_or_first(short, slots[i], lows[i], highs[i])
+            if load_word(short, slot) == lows[i] and load_word(short, slot + 1) == highs[i]:
+                count = write_words(short, slot + 2, 2, out, count)
+            else:
+                length = starts[i + 1] - starts[i]
+                count = encode_missing(
+                    text, starts[i], length, lows[i], highs[i], slot, table, cache, scratch, out, count
+                )
+        begin = starts[num_starts - 1]
+    return count
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def second_or_first(short, slot, low, high):
+    """The second slot of a set if it has this key, else the first: by arithmetic, as no branch could be foreseen."""
+    differences = load_word(short, slot + SLOT_WORDS) ^ low | load_word(short, slot + SLOT_WORDS + 1) ^ high
+    return slot + SLOT_WORDS * np.int64(differences == 0)
+
+
+@njit(nogil=True, cache=True)
+def encode_missing(text, at, length, low, high, slot, table, cache, scratch, out, count):
+    """Append the ids of a pre-token that the short cache lacks, and remember them where they fit."""
+    short, long, _ = cache
+    first, second, third, fourth = long_key(text, at, length)
+    long_slot = first_slot(long, hash_long(first, second, third, fourth), SET_WORDS)
+    if (
+        long[long_slot] == first
+        and long[long_slot + 1] == second
+        and long[long_slot + 2] == third
+        and long[long_slot + 3] == fourth
+    ):
+        return write_words(long, long_slot + 4, 4, out, count)
+    stop = encode_pretoken(text, at, length, table, scratch.ids, scratch.ranks, out, count)
+    if length <= LONGEST_KEY and stop - count <= ids_held(2, out):
+        make_older(short, slot)
+        short[slot], short[slot + 1] = low, high
+        keep_words(short, slot + 2, 2, out, count, stop)
+        cache.stored[0] += 1
+    elif length <= LONGEST_LONG_KEY and stop - count <= ids_held(4, out):
+        long[long_slot], long[long_slot + 1] = first, second
+        long[long_slot + 2], long[long_slot + 3] = third, fourth
+        keep_words(long, long_slot + 4, 4, out, count, stop)
+        cache.stored[1] += 1
+    return stop
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def ids_held(num_words, out):
+    """How many ids fit into words of a slot, with one place left for their number."""
+    return num_words * 64 // np.iinfo(out.dtype).bits - 1
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def write_words(slots, at, num_words, out, count):
+    """Append the ids that words of a slot hold; their number stands in the last id's place."""
+    bits = np.iinfo(out.dtype).bits
+    for i in range(num_words):
+        store_word(out, count + i * 64 // bits, load_word(slots, at + i))
+    return count + np.int64(load_word(slots, at + num_words - 1) >> np.uint64(64 - bits))
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def keep_words(slots, at, num_words, out, count, stop):
+    """The inverse of `write_words`: put the ids `out[count:stop]` and their number into words of a slot."""
+    bits = np.iinfo(out.dtype).bits
+    for i in range(num_words):
+        slots[at + i] = load_word(out, count + i * 64 // bits)
+    ids_only = (np.uint64(1) << np.uint64(64 - bits)) - np.uint64(1)
+    slots[at + num_words - 1] &= ids_only
+    slots[at + num_words - 1] |= np.uint64(stop - count) << np.uint64(64 - bits)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def make_older(short, slot):
+    """Move the first slot of a set to the second one's place."""
+    for i in range(slot, slot + SLOT_WORDS):
+        short[i + SLOT_WORDS] = short[i]
+
+
+@njit(nogil=True, cache=True)
+def move_short(old, new):
+    """Put what an old short cache holds into a new one."""
+    for slot in range(0, old.size, SLOT_WORDS):
+        if old[slot + 1] != 0:
+            new_slot = first_slot(new, hash_key(old[slot], old[slot + 1]), SET_WORDS)
+            make_older(new, new_slot)
+            new[new_slot : new_slot + SLOT_WORDS] = old[slot : slot + SLOT_WORDS]
+
+
+@njit(nogil=True, cache=True)
+def move_long(old, new):
+    """Put what an old long cache holds into a new one."""
+    for slot in range(0, old.size, SET_WORDS):
+        if old[slot + 3] != 0:
+            new_slot = first_slot(new, hash_long(old[slot], old[slot + 1], old[slot + 2], old[slot + 3]), SET_WORDS)
+            new[new_slot : new_slot + SET_WORDS] = old[slot : slot + SET_WORDS]

@@ -1,0 +1,101 @@
+"""Pre-tokens as keys of hash tables: up to fifteen bytes are two integers; longer ones are hashed and compared.
+
+The tables are flat uint64 arrays of slots of four or eight words, none of which lies across two cache lines.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tinylm.tokenizer.kernels.intrinsics import load_word, lowest_bit
+
+LONGEST_KEY = 15
+LONGEST_LONG_KEY = 31
+SLOT_WORDS = 4
+CACHE_LINE_BYTES = 64
+
+_LENGTH_SHIFT = np.uint64(56)
+_LOWEST_BYTES = np.array([2 ** (8 * num_bytes) - 1 for num_bytes in range(9)], np.uint64)
+"""Masks that keep so many bytes of a word."""
+_FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd, bits well mixed
+_HALF = np.uint64(32)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def key(text, at, length):
+    """The bytes of a pre-token of up to LONGEST_KEY bytes, and in the last byte their number.
+
+    A free slot holds (0, 0), which is no key. A pre-token too long for a key gets (1, 0), which is none either.
+    """
+    if length > LONGEST_KEY:
+        return np.uint64(1), np.uint64(0)
+    high = key_word(text, at, length, 1) | np.uint64(length) << _LENGTH_SHIFT
+    return key_word(text, at, length, 0), high
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def long_key(text, at, length):
+    """The same for up to LONGEST_LONG_KEY bytes, in four words; (1, 0, 0, 0) beyond that."""
+    if length > LONGEST_LONG_KEY:
+        return np.uint64(1), np.uint64(0), np.uint64(0), np.uint64(0)
+    last = key_word(text, at, length, 3) | np.uint64(length) << _LENGTH_SHIFT
+    return key_word(text, at, length, 0), key_word(text, at, length, 1), key_word(text, at, length, 2), last
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def key_word(text, at, length, number):
+    """Eight bytes of a pre-token, zeros after its end."""
+    return load_word(text, at + 8 * number) & _LOWEST_BYTES[max(0, min(8, length - 8 * number))]
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def hash_key(low, high):
+    """A hash whose upper bits are good: a table of 2 ** n slots takes the first n."""
+    mixed = low ^ high * _FIRST_FACTOR
+    return (mixed ^ mixed >> _HALF) * _SECOND_FACTOR
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def hash_long(first, second, third, fourth):
+    """The same for the four words of a long key."""
+    return hash_key(hash_key(first, second), hash_key(third, fourth))
+
+
+@njit(nogil=True, cache=True)
+def hash_bytes(text, at, length):
+    """The same for any number of bytes, eight at a time. Never 0."""
+    hashed = np.uint64(length)
+    for i in range(0, length - 8, 8):
+        hashed = hash_key(hashed, load_word(text, at + i))
+    return hash_key(hashed, load_word(text, at + length - 8)) | np.uint64(1)
+
+
+@njit(nogil=True, cache=True)
+def equal_bytes(text, at, other, other_at, length):
+    """Whether `length` >= 8 bytes of two buffers are the same."""
+    for i in range(0, length - 8, 8):
+        if load_word(text, at + i) != load_word(other, other_at + i):
+            return False
+    return load_word(text, at + length - 8) == load_word(other, other_at + length - 8)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def first_slot(table, hashed, slot_words):
+    """Where in `table` the search for a key with this hash begins, as the number of its first word."""
+    bits = lowest_bit(np.uint64(table.size // slot_words))
+    return np.int64(hashed >> np.uint64(64 - bits)) * slot_words
+
+
+def new_slots(bits: int) -> npt.NDArray[np.uint64]:
+    """2 ** `bits` free slots, the first at the start of a cache line."""
+    return aligned_zeros(SLOT_WORDS << bits, np.uint64)
+
+
+def aligned_zeros(size: int, dtype: Any) -> npt.NDArray[Any]:
+    """`np.zeros(size, dtype)` that begins at the start of a cache line."""
+    num_bytes = size * np.dtype(dtype).itemsize
+    room = np.zeros(num_bytes + CACHE_LINE_BYTES, np.uint8)
+    skip = -room.ctypes.data % CACHE_LINE_BYTES
+    return room[skip : skip + num_bytes].view(dtype)

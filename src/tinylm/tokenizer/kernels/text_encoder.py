@@ -1,0 +1,82 @@
+"""Encoding chunk after chunk with a cache that grows to what the text needs, up to a bound."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tinylm.tokenizer.kernels.chunks import Chunk, specials_in
+from tinylm.tokenizer.kernels.cuts import Specials, new_specials
+from tinylm.tokenizer.kernels.encoder import SET_WORDS, SLACK_IDS, Cache, encode_text, move_long, move_short
+from tinylm.tokenizer.kernels.keys import aligned_zeros
+from tinylm.tokenizer.kernels.merge_table import MergeTable, new_merge_table
+from tinylm.tokenizer.kernels.unicode_classes import class_table
+
+FIRST_CACHE_WORDS = 1 << 16
+LAST_CACHE_WORDS = 1 << 22
+"""The short and the long part each grow from half a megabyte to 32, if so many different pre-tokens come."""
+
+
+class InvalidTextError(ValueError):
+    """A chunk is not UTF-8."""
+
+
+class EncodedChunk(NamedTuple):
+    """The ids of a chunk."""
+
+    ids: npt.NDArray[Any]
+    special_stops: npt.NDArray[np.int64]
+    """The number of ids up to and including each special token."""
+
+
+class Vocabulary(NamedTuple):
+    """What the threads share."""
+
+    table: MergeTable
+    specials: Specials
+    dtype: type[np.unsignedinteger[Any]]
+    """Of the ids that are written."""
+
+
+def new_vocabulary(
+    byte_ids: Sequence[int], merges: Mapping[tuple[int, int], tuple[int, int]], special_ids: Mapping[str, int]
+) -> Vocabulary:
+    """A tokenizer's ids of bytes, its merges {(left, right): (rank, merged)} and its special tokens, for kernels."""
+    largest = max([*byte_ids, *special_ids.values(), *(merged for _, merged in merges.values())])
+    dtype = np.uint16 if largest < 2**16 else np.uint32
+    return Vocabulary(new_merge_table(byte_ids, merges), new_specials(special_ids), dtype)
+
+
+class TextEncoder:
+    """One thread's encoder."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        first = (aligned_zeros(FIRST_CACHE_WORDS, np.uint64), aligned_zeros(FIRST_CACHE_WORDS, np.uint64))
+        self._cache = Cache(*first, np.zeros(2, np.int64))
+
+    def encode(self, chunk: Chunk) -> EncodedChunk:
+        """The ids of a chunk. Raises: InvalidTextError when it is not UTF-8."""
+        specials = specials_in(chunk.text, chunk.size, self._vocabulary.specials)
+        ids = np.empty(chunk.size + SLACK_IDS, self._vocabulary.dtype)
+        stops = np.empty(len(specials), np.int64)
+        count = encode_text(
+            chunk.text, 0, chunk.size, specials, class_table(), self._vocabulary.table, self._cache, ids, stops
+        )
+        if count < 0:
+            raise InvalidTextError
+        self._grow_cache()
+        return EncodedChunk(ids[:count], stops)
+
+    def _grow_cache(self) -> None:
+        """Double a part of the cache in which half as many pre-tokens as there are slots have been stored."""
+        short, long, stored = self._cache
+        if stored[0] * SET_WORDS > short.size < LAST_CACHE_WORDS:
+            larger = aligned_zeros(2 * short.size, np.uint64)
+            move_short(short, larger)
+            self._cache = Cache(larger, long, stored)
+        elif stored[1] * SET_WORDS * 2 > long.size < LAST_CACHE_WORDS:
+            larger = aligned_zeros(2 * long.size, np.uint64)
+            move_long(long, larger)
+            self._cache = Cache(short, larger, stored)
