@@ -139,6 +139,16 @@ def test_tokens_come_as_they_are_made(model: TransformerLM) -> None:
     assert [list(ids) for ids in zip(*interleaved, strict=True)] == expected
 
 
+def test_the_model_runs_in_evaluation_mode(model: TransformerLM) -> None:
+    """Whatever mode the caller's model is in, tokens are made in evaluation mode."""
+    model.train()
+    modes: list[bool] = []
+    handle = model.blocks[0].register_forward_pre_hook(lambda block, _: modes.append(block.training))
+    list(generate(model, [1], max_new_tokens=2))
+    handle.remove()
+    assert modes == [False, False]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_left_as_it_was(model: TransformerLM, training: bool) -> None:
     """Between tokens, after an early end and after an error, mode and gradient tracking are the caller's."""
