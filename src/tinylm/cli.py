@@ -14,6 +14,7 @@ from tinylm.commands.count_flops import count_flops
 from tinylm.commands.decode import decode
 from tinylm.commands.demo import demo
 from tinylm.commands.encode import encode
+from tinylm.commands.leaderboard import leaderboard
 from tinylm.commands.make_stories import make_stories
 from tinylm.commands.memory import memory
 from tinylm.commands.sample import sample
@@ -89,6 +90,7 @@ app.command("decode")(decode)
 app.command("train")(train)
 app.command("sample")(sample)
 app.command("sweep")(sweep)
+app.add_typer(leaderboard)
 app.command("count-flops")(count_flops)
 app.command()(memory)
 

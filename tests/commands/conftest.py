@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 SWEEP = """
 base = "{base}"
+[set]
+train.eval_batches = 0
 [grid]
 "optim.lr" = [1e-2, 3e-2, 1e30]
 """
