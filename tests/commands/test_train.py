@@ -19,7 +19,7 @@ Spawn = Callable[..., Popen[str]]
 
 JSON_KEYS = {
     "schema", "steps", "tokens", "train_loss", "valid_loss", "valid_perplexity", "bits_per_byte", "seconds",
-    "tokens_per_second", "mfu", "run", "status",
+    "tokens_per_second", "mfu", "run", "status", "h100_hours", "budget_seconds", "budget_h100_hours",
 }  # fmt: skip
 
 
@@ -42,12 +42,19 @@ def test_run_leaves_the_files_of_the_format(invoke: Invoke, prepared: Path, tmp_
     assert values.keys() == JSON_KEYS
     assert (values["steps"], values["tokens"], values["status"]) == (12, 12 * 4 * 16, "done")
     names = {item.name for item in run.iterdir()}
-    assert names >= {"config.toml", "environment.json", "metrics.jsonl", "summary.json", "tokenizer", "learning-curve.png"}
+    assert names >= {
+        "config.toml",
+        "environment.json",
+        "metrics.jsonl",
+        "summary.json",
+        "tokenizer",
+        "learning-curve.png",
+    }
     assert json.loads((run / "summary.json").read_text()) == values
     lines = metrics(run)
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 13))
     assert [line["step"] for line in lines if "valid_loss" in line] == [6, 12]
-    assert lines[0].keys() == {"step", "loss", "lr", "grad_norm", "tokens", "seconds", "tokens_per_second"}
+    assert lines[0].keys() == {"step", "loss", "lr", "grad_norm", "tokens", "seconds", "tokens_per_second", "fraction"}
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-00000010", "step-00000012"]
 
 
@@ -79,7 +86,15 @@ def test_complete_run_is_reported_again(invoke: Invoke, prepared: Path, tmp_path
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_resume_gives_the_same_bits(kind: str, invoke: Invoke, prepared: Path, tmp_path: Path) -> None:
     """30 steps in one go, and 10 steps then 20 more, end in byte-identical weights and the same logged losses."""
-    common = ["train", "--config", prepared / "config.toml", "--set", f"optim.kind={kind}", "--set", "train.save_every=10"]
+    common = [
+        "train",
+        "--config",
+        prepared / "config.toml",
+        "--set",
+        f"optim.kind={kind}",
+        "--set",
+        "train.save_every=10",
+    ]
     common += ["--set", "schedule.kind=constant", "--set", "train.keep_checkpoints=5"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert invoke(*common, "--set", "train.steps=30", "--out", whole).exit_code == 0
@@ -94,7 +109,15 @@ def test_resume_gives_the_same_bits(kind: str, invoke: Invoke, prepared: Path, t
 
 def test_killed_run_goes_on_to_the_same_bits(invoke: Invoke, spawn: Spawn, prepared: Path, tmp_path: Path) -> None:
     """SIGKILL between two checkpoints loses nothing: the rerun ends in the weights of an undisturbed run."""
-    command = ["train", "--config", prepared / "config.toml", "--set", "train.steps=400", "--set", "train.save_every=20"]
+    command = [
+        "train",
+        "--config",
+        prepared / "config.toml",
+        "--set",
+        "train.steps=400",
+        "--set",
+        "train.save_every=20",
+    ]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = spawn(*command, "--out", killed)
     wait_for(lambda: (killed / "checkpoints" / "step-00000020").exists(), process)
@@ -162,7 +185,15 @@ def test_divergence_is_exit_code_3_and_keeps_the_last_good_checkpoint(
 def test_ablation_trains_or_diverges(flag: str, invoke: Invoke, prepared: Path, tmp_path: Path) -> None:
     """Each of the write-up's ablations is one flag; it ends done, or is reported as diverged."""
     result = invoke(
-        "train", "--config", prepared / "config.toml", flag, "--set", "train.steps=50", "--out", tmp_path / "run", "--json"
+        "train",
+        "--config",
+        prepared / "config.toml",
+        flag,
+        "--set",
+        "train.steps=50",
+        "--out",
+        tmp_path / "run",
+        "--json",
     )
     status = json.loads(result.stdout)["status"]
     assert (result.exit_code, status) in {(0, "done"), (3, "diverged")}
@@ -229,7 +260,15 @@ def test_tokens_of_another_tokenizer_are_refused(invoke: Invoke, prepared: Path,
     other = tmp_path / "other"
     made = invoke("train-bpe", prepared / "valid.txt", "--vocab-size", "270", "--out", other)
     assert made.exit_code == 0, made.output
-    command = ["train", "--config", prepared / "config.toml", "--set", f"data.tokenizer={other}", "--out", tmp_path / "r"]
+    command = [
+        "train",
+        "--config",
+        prepared / "config.toml",
+        "--set",
+        f"data.tokenizer={other}",
+        "--out",
+        tmp_path / "r",
+    ]
     result = invoke(*command)
     assert result.exit_code in {1, 2}
     assert "another tokenizer" in result.stderr
@@ -238,7 +277,15 @@ def test_tokens_of_another_tokenizer_are_refused(invoke: Invoke, prepared: Path,
 
 def test_vocabulary_larger_than_the_model_is_refused(invoke: Invoke, prepared: Path, tmp_path: Path) -> None:
     """A model with fewer rows than the tokenizer has tokens is refused with the fix."""
-    command = ["train", "--config", prepared / "config.toml", "--set", "model.vocab_size=257", "--out", tmp_path / "run"]
+    command = [
+        "train",
+        "--config",
+        prepared / "config.toml",
+        "--set",
+        "model.vocab_size=257",
+        "--out",
+        tmp_path / "run",
+    ]
     result = invoke(*command)
     assert result.exit_code == 2
     assert "--set model.vocab_size=" in result.stderr

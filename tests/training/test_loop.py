@@ -9,9 +9,9 @@ import torch
 from tinylm.configs.loader import parse
 from tinylm.configs.run import RunConfig
 from tinylm.schedules import cosine
+from tinylm.training.clock import Clock
 from tinylm.training.device import choose_execution
 from tinylm.training.loop import DIVERGENCE_PATIENCE, Trainer
-from tinylm.training.reports import StepReport
 
 TOKENS = np.random.default_rng(0).integers(0, 50, 2000).astype(np.uint16)
 MODEL = {"vocab_size": 50, "context_length": 8, "d_model": 16, "num_layers": 2, "num_heads": 2, "d_ff": 32}
@@ -102,21 +102,72 @@ def test_non_finite_gradient_is_divergence_and_is_not_applied() -> None:
     with torch.no_grad():
         made.model.final_norm.weight[0] = torch.nan
     before = made.model.token_embedding.weight.clone()
-    report = made.step()
-    assert made.diverged(report)
+    made.step()
+    assert made.diverged
     assert torch.equal(made.model.token_embedding.weight, before)
 
 
 def test_a_high_smoothed_loss_is_divergence_only_when_it_stays() -> None:
     """Twice ln(vocab_size) may be exceeded for a while, not for DIVERGENCE_PATIENCE steps in a row."""
     made = trainer()
-    fine = StepReport(1, 1.0, 1e-3, 1.0, 64, 1.0, 64.0)
-    bound = 2 * np.log(50)
-    for _ in range(DIVERGENCE_PATIENCE - 1):
-        made._smooth(bound + 1)
-    assert not made.diverged(fine)
-    made._smooth(bound + 1)
-    assert made.diverged(fine)
-    for _ in range(200):
-        made._smooth(1.0)
-    assert not made.diverged(fine)
+    made.step()
+    made.smoothed_loss = 1e9  # decays by 5 % a step: above the bound for far more than the patience
+    made.steps_above_bound = DIVERGENCE_PATIENCE - 3
+    verdicts = []
+    for _ in range(3):
+        made.step()
+        verdicts.append(made.diverged)
+    assert verdicts == [False, False, True]
+    made.smoothed_loss = 1.0
+    made.step()
+    assert not made.diverged
+
+
+def test_reading_late_changes_nothing() -> None:
+    """Reports read one step behind the device are those read at once, and all come when all are asked for."""
+    at_once, late = trainer(), trainer()
+    expected = [at_once.step() for _ in range(4)]
+    read = []
+    for _ in range(4):
+        late.launch()
+        read += [list(late.read(leave=1))]
+    read += [list(late.read())]
+    assert [len(reports) for reports in read] == [0, 1, 1, 1, 1]
+    assert [(r.step, r.loss, r.lr, r.grad_norm, r.tokens) for reports in read for r in reports] == [
+        (r.step, r.loss, r.lr, r.grad_norm, r.tokens) for r in expected
+    ]
+
+
+def test_steps_launched_after_a_diverged_one_are_forgotten() -> None:
+    """When the figures of a bad step arrive late, the run ends at that step."""
+    made = trainer()
+    made.step()
+    with torch.no_grad():
+        made.model.final_norm.weight[0] = torch.nan
+    made.launch(), made.launch()
+    assert [report.step for report in made.read()] == [2]
+    assert (made.diverged, made.steps_done) == (True, 2)
+
+
+def test_a_budget_drives_the_rate() -> None:
+    """On a budget the rate is that of the share used when the step ends, and exactly the minimum in the last."""
+    made = trainer(train={"steps": None, "budget_seconds": 10.0}, schedule={"warmup_fraction": 0.2, "min_lr": 1e-4})
+    made.clock = Ticking(made, 1.0)
+    reports = []
+    while made.fraction < 1:
+        reports.append(made.step())
+    assert [report.fraction for report in reports] == pytest.approx([0, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    assert [report.lr for report in reports] == [cosine(r.fraction, 2e-3, 1e-4, 0.2, 1) for r in reports]
+    assert reports[-1].lr == 1e-4
+
+
+class Ticking(Clock):
+    """A clock by which every step of a trainer takes the same time."""
+
+    def __init__(self, made: Trainer, step_seconds: float) -> None:
+        super().__init__()
+        self.made, self.step_seconds = made, step_seconds
+
+    @property
+    def seconds(self) -> float:
+        return self.made.steps_done * self.step_seconds

@@ -24,7 +24,7 @@ def logged(tmp_path: Path, log_every: int, *reports: StepReport | EvaluationRepo
 
 def step(number: int, loss: float = 1.0) -> StepReport:
     """A report of a step."""
-    return StepReport(number, loss, 1e-3, 1.0, 64, 1.0, 64.0)
+    return StepReport(number, loss, 1e-3, 1.0, 64, 1.0, 64.0, 0.5)
 
 
 def test_log_every_thins_steps_but_not_evaluations(tmp_path: Path) -> None:

@@ -23,17 +23,22 @@ def show_plan(config: "RunConfig", console: Console) -> None:
     execution = choose_execution(config.train)
     shape = ModelShape.of(config.model)
     num_parameters = count_parameters(shape).total
-    tokens = config.train.steps * config.train.batch_size * config.model.context_length
     flops_per_step = training_flops(shape, config.train.batch_size)
     peak, mfu = execution.peak_flops(), ASSUMED_MFU[execution.device.type]
-    seconds = config.train.steps * flops_per_step / (peak * mfu)
+    step_seconds = flops_per_step / (peak * mfu)
+    budget_seconds = execution.budget_seconds(config.train)
+    steps = config.train.steps or max(1, int((budget_seconds or 0) / step_seconds))
+    tokens = steps * config.train.batch_size * config.model.context_length
+    seconds = steps * step_seconds
     values: dict[str, Any] = {
         "parameters": num_parameters,
+        "steps": steps,
+        "budget_seconds": budget_seconds,
         "tokens": tokens,
         "epochs": tokens / len(inputs.train.tokens),
         "tokens_per_parameter": tokens / num_parameters,
         "flops_per_step": flops_per_step,
-        "flops": config.train.steps * flops_per_step,
+        "flops": steps * flops_per_step,
         "device": str(execution.device),
         "precision": execution.precision,
         "compile": execution.compile,
@@ -48,6 +53,7 @@ def show_plan(config: "RunConfig", console: Console) -> None:
             f"{len(inputs.train.tokens):,} on disk, {count_text(tokens)} seen ({values['epochs']:.1f} times)",
         ),
         ("tokens per parameter", f"{values['tokens_per_parameter']:.1f} (compute-optimal is about 20)"),
+        ("steps", f"{steps:,}" + ("" if config.train.steps else f" or so, as many as fit into {duration(seconds)}")),
         ("FLOPs", f"{flops_per_step:.3e} a step, {values['flops']:.3e} in all"),
         ("expected time", f"{duration(seconds)} at {mfu:.0%} of {peak / 1e12:.2f} TFLOP/s, evaluation not counted"),
     ]

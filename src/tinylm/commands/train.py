@@ -15,7 +15,7 @@ from tinylm.errors import NegativeResultError, StoppedError
 
 if TYPE_CHECKING:
     from tinylm.configs.run import RunConfig
-    from tinylm.training.reports import EndReport, Report
+    from tinylm.training.reports import EndReport, Report, StepReport
     from tinylm.training.run_directory import RunDirectory
 
 
@@ -70,7 +70,7 @@ def _train(config: "RunConfig", out: Path, console: Console, *, force: bool) -> 
     from tinylm.training.run_directory import RunDirectory
 
     stop = StopRequest()
-    with console.progress("training", config.train.steps) as advance, stop:
+    with console.progress("training", 1.0) as advance, stop:
         end = _follow(train_run(config, out, force=force, should_stop=stop.asked), console, advance)
     console.result(asdict(end), _end_text(end, _draw_curve(RunDirectory(out))))
     if end.status == "diverged":
@@ -92,9 +92,9 @@ def _follow(reports: "Iterable[Report]", console: Console, advance: Advance) -> 
                 console.note(f"{count_text(report.num_parameters)} parameters on {report.device}, {report.precision}")
                 for note in report.notes:
                     console.note(f"  {note}")
-                advance(report.step)
+                advance(report.fraction)
             case kinds.StepReport():
-                advance(report.step, f"loss {report.loss:.3f}  {report.tokens_per_second:,.0f} tokens/s")
+                advance(report.fraction, _step_text(report))
             case kinds.EvaluationReport():
                 console.note(
                     f"step {report.step}: valid loss {report.valid_loss:.4f}, perplexity {report.valid_perplexity:.2f}"
@@ -106,6 +106,11 @@ def _follow(reports: "Iterable[Report]", console: Console, advance: Advance) -> 
             case kinds.EndReport():
                 return report
     raise AssertionError("a run ends with an EndReport")
+
+
+def _step_text(report: "StepReport") -> str:
+    """The figures beside the progress bar."""
+    return f"step {report.step:,}  loss {report.loss:.3f}  {report.tokens_per_second:,.0f} tokens/s"
 
 
 class StopRequest:

@@ -12,10 +12,13 @@ from pydantic_core import ErrorDetails
 
 from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
-from tinylm.configs.run import RunConfig
+from tinylm.configs.run import LENGTHS, RunConfig
+from tinylm.configs.schedule import WARMUPS
 from tinylm.errors import ConfigError, TinylmError, UsageError
 
 T = TypeVar("T", bound=BaseModel)
+ONE_OF = (LENGTHS, WARMUPS)
+"""Keys that take one another's place: overriding one of them drops the others."""
 
 
 def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -155,6 +158,8 @@ def _assign(values: dict[str, Any], path: Sequence[str], value: Any) -> str | No
             return f"{'.'.join(path)}: {'.'.join(tables[:depth])} is a value, not a table"
         values = inner
     values[last] = value
+    for displaced in (name for keys in ONE_OF if last in keys for name in keys if name != last):
+        values.pop(displaced, None)
     return None
 
 
@@ -222,4 +227,4 @@ def did_you_mean(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:
 
 def to_toml(config: BaseModel) -> str:
     """The configuration with every default filled in; loading it back gives an equal one."""
-    return tomli_w.dumps(config.model_dump())
+    return tomli_w.dumps(config.model_dump(exclude_none=True))

@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from tinylm.configs.base import Table
+from tinylm.configs.base import Table, exactly_one
 from tinylm.configs.model import ModelConfig, Size
-from tinylm.configs.optim import AdamWConfig, OptimConfig
-from tinylm.configs.schedule import CosineConfig, ScheduleConfig, Steps
+from tinylm.configs.optim import AdamWConfig, OptimConfig, Positive
+from tinylm.configs.schedule import CosineConfig, ScheduleConfig, Steps, WSDConfig
+
+LENGTHS = ("steps", "budget_seconds", "budget_h100_hours")
+"""Keys of `[train]` that say how long a run is; exactly one of them holds."""
 
 
 class DataConfig(Table):
@@ -25,8 +28,12 @@ class DataConfig(Table):
 class TrainConfig(Table):
     """The `[train]` table."""
 
-    steps: Size = 5000
-    """Optimizer steps."""
+    steps: Size | None = None
+    """Optimizer steps. When neither this nor a budget is given: 5000."""
+    budget_seconds: Positive | None = None
+    """Seconds of training in place of steps; evaluation, sampling and saving are not counted."""
+    budget_h100_hours: Positive | None = None
+    """The same in hours of an H100: time counts by the device's peak bf16 rate, measured where no maker lists it."""
     batch_size: Size = 128
     """Sequences per step, over all micro-batches."""
     grad_accumulation: Size = 1
@@ -51,6 +58,11 @@ class TrainConfig(Table):
     """What the samples during training begin with."""
     log_every: Size = 1
     """Steps between lines of metrics.jsonl."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, values: Any) -> Any:
+        return exactly_one(LENGTHS, values, default={"steps": 5000})
 
     @model_validator(mode="after")
     def _accumulation_divides_the_batch(self) -> "TrainConfig":
@@ -91,11 +103,21 @@ class RunConfig(Table):
         return value
 
     @model_validator(mode="after")
-    def _schedule_fits_the_run(self) -> "RunConfig":
-        if self.schedule.kind == "cosine" and self.schedule.min_lr > self.optim.lr:
+    def _rates_are_in_order(self) -> "RunConfig":
+        if self.schedule.kind != "constant" and self.schedule.min_lr > self.optim.lr:
             raise ValueError(f"schedule.min_lr {self.schedule.min_lr} is above optim.lr {self.optim.lr}")
-        if self.schedule.warmup_steps > self.train.steps:
+        return self
+
+    @model_validator(mode="after")
+    def _warmup_fits_the_run(self) -> "RunConfig":
+        schedule, steps = self.schedule, self.train.steps
+        if schedule.warmup_steps is None or steps is None:
+            return self
+        if schedule.warmup_steps > steps:
+            raise ValueError(f"schedule.warmup_steps {schedule.warmup_steps} is more than train.steps {steps}")
+        if isinstance(schedule, WSDConfig) and schedule.warmup_steps > (1 - schedule.decay_fraction) * steps:
             raise ValueError(
-                f"schedule.warmup_steps {self.schedule.warmup_steps} is more than train.steps {self.train.steps}"
+                f"schedule.warmup_steps {schedule.warmup_steps} reaches into the decay, "
+                f"the last {schedule.decay_fraction:.0%} of {steps} steps"
             )
         return self

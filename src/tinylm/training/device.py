@@ -1,8 +1,10 @@
 """Where and how a run computes: device, precision, compilation; each choice with its reason."""
 
 import contextlib
+import functools
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 
@@ -11,7 +13,9 @@ from tinylm.configs.run import TrainConfig
 from tinylm.errors import UsageError
 
 COMPILE_PAYS_AFTER_STEPS = 200
+COMPILE_PAYS_AFTER_SECONDS = 300
 PEAK_MEASURING_SECONDS = 0.3
+H100_PEAK_FLOPS = cast(float, hardware.peak_flops("h100", "bf16"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,41 @@ class Execution:
         """What matrix products are computed in."""
         return self.autocast_dtype or torch.float32
 
+    @property
+    def lag(self) -> int:
+        """How many steps the host may be ahead of the device: a GPU computes while the next step is prepared."""
+        return 1 if self.device.type == "cuda" else 0
+
     def peak_flops(self) -> float:
         """FLOP/s that MFU is relative to: the maker's dense figure, or measured on the spot where there is none."""
-        listed = None
-        if self.device.type == "cuda":
-            listed = hardware.peak_flops(torch.cuda.get_device_name(self.device), self.precision)
-        return listed or hardware.measure_matmul_flops(self.device, self.dtype, seconds=PEAK_MEASURING_SECONDS)
+        return listed_peak(self.device, self.precision) or measured_peak(self.device, self.dtype)
+
+    def in_h100s(self) -> float:
+        """How many H100s this device is: its peak bf16 rate, or where none is listed the measured peak, over theirs."""
+        peak = listed_peak(self.device, "bf16") or measured_peak(self.device, self.dtype)
+        return peak / H100_PEAK_FLOPS
+
+    def budget_seconds(self, train: TrainConfig) -> float | None:
+        """What a run's time budget comes to on this device; None for a run in steps."""
+        hours = train.budget_h100_hours
+        return train.budget_seconds if hours is None else hours * 3600 / self.in_h100s()
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Run matrix products in the chosen precision; parameters and optimizer state stay float32."""
         if self.autocast_dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
+
+
+def listed_peak(device: torch.device, precision: Literal["fp32", "bf16"]) -> float | None:
+    """The maker's figure in FLOP/s, for GPUs we have it of."""
+    return hardware.peak_flops(torch.cuda.get_device_name(device), precision) if device.type == "cuda" else None
+
+
+@functools.cache
+def measured_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOP/s of matrix products, measured once in a process."""
+    return hardware.measure_matmul_flops(device, dtype, seconds=PEAK_MEASURING_SECONDS)
 
 
 def choose_execution(config: TrainConfig) -> Execution:
@@ -98,6 +125,7 @@ def _choose_bf16(asked: str, device: torch.device) -> tuple[bool, str]:
 def _choose_compile(config: TrainConfig, device: torch.device) -> tuple[bool, str]:
     if config.compile != "auto":
         return config.compile == "on", f"compile {config.compile}: as asked"
-    if device.type == "cuda" and config.steps >= COMPILE_PAYS_AFTER_STEPS:
+    long = (config.steps or math.inf) >= COMPILE_PAYS_AFTER_STEPS
+    if device.type == "cuda" and long and (config.budget_seconds or math.inf) >= COMPILE_PAYS_AFTER_SECONDS:
         return True, "compile on: pays on a GPU for a run of this length"
     return False, "compile off: its warm-up would cost more than this run gains"

@@ -1,7 +1,8 @@
 """The training step: batch, loss, gradients, clipping, schedule, update. Knows nothing of the disk."""
 
 import math
-import time
+from collections import deque
+from collections.abc import Iterator
 
 import torch
 
@@ -10,9 +11,11 @@ from tinylm.data.batches import Batch, Tokens, sample_batch, validation_batches
 from tinylm.model.build import build_loss, build_model
 from tinylm.optim import clip_gradients
 from tinylm.optim.build import build_optimizer
-from tinylm.schedules import learning_rate
+from tinylm.training.clock import Clock
 from tinylm.training.device import Execution
 from tinylm.training.evaluation import mean_loss
+from tinylm.training.launched import Launched
+from tinylm.training.length import Length
 from tinylm.training.reports import StepReport
 
 SMOOTHING = 0.95
@@ -21,7 +24,11 @@ DIVERGENCE_PATIENCE = 50
 
 
 class Trainer:
-    """A model, its optimizer and how far they are; `step` moves them one update further."""
+    """A model, its optimizer and how far they are.
+
+    `launch` hands the device the next update, and `read` waits for its figures: on a GPU, which computes while the host
+    prepares the following step, a little later. `step` does one after the other.
+    """
 
     def __init__(self, config: RunConfig, train_tokens: Tokens, valid_tokens: Tokens, execution: Execution) -> None:
         self.config = config
@@ -31,11 +38,17 @@ class Trainer:
         self.model = build_model(config.model, seed=config.seed, device=execution.device)
         self.optimizer = build_optimizer(config.optim, self.model)
         self.loss_function = build_loss(config.model)
-        self.forward = torch.compile(self.model) if execution.compile else self.model
+        self.forward: torch.nn.Module = torch.compile(self.model) if execution.compile else self.model  # type: ignore[assignment]
+        self.length = Length(steps=config.train.steps, seconds=execution.budget_seconds(config.train))
+        self.clock = Clock()
         self.steps_done = 0
-        self.seconds = 0.0
+        self.fraction = 0.0
+        """Share of the run that lies behind, 1 when it is over."""
+        self.diverged = False
         self.smoothed_loss = math.nan
         self.steps_above_bound = 0
+        self._launched: deque[Launched] = deque()
+        self._seconds_of_last_report = 0.0
 
     @property
     def tokens(self) -> int:
@@ -49,26 +62,28 @@ class Trainer:
 
     def step(self) -> StepReport:
         """One optimizer step on the batch that belongs to it."""
-        started = time.perf_counter()
+        self.launch()
+        return list(self.read())[-1]
+
+    def launch(self) -> None:
+        """Start the next optimizer step; where the device computes by itself, it is not waited for."""
+        self.clock.start()
         step = self.steps_done + 1
+        self.fraction = self.length.ahead(step, self.clock.seconds, unfinished=len(self._launched))
         lr = self._set_learning_rate(step)
         loss = self._accumulate_gradients(step)
         grad_norm = clip_gradients(self.model.parameters(), self.config.optim.max_grad_norm or math.inf)
-        loss_value, norm_value = float(loss), float(grad_norm)
-        if math.isfinite(loss_value) and math.isfinite(norm_value):
+        figures = torch.stack((loss, grad_norm))
+        if self.execution.lag or figures.isfinite().all():
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.steps_done = step
-        seconds = time.perf_counter() - started
-        self.seconds += seconds
-        self._smooth(loss_value)
-        rate = self.tokens_per_step / seconds
-        return StepReport(step, loss_value, lr, norm_value, self.tokens, self.seconds, rate)
+        self._launched.append(Launched.now(step, lr=lr, fraction=self.fraction, figures=figures))
 
-    def diverged(self, report: StepReport) -> bool:
-        """Whether loss or gradient is not finite, or the smoothed loss stays above twice a uniform guess's."""
-        finite = math.isfinite(report.loss) and math.isfinite(report.grad_norm)
-        return not finite or self.steps_above_bound >= DIVERGENCE_PATIENCE
+    def read(self, *, leave: int = 0) -> Iterator[StepReport]:
+        """Reports of the launched steps, oldest first, but for the newest `leave`; none after one that diverged."""
+        while len(self._launched) > leave:
+            yield self._report(self._launched.popleft())
 
     def evaluate(self) -> float:
         """Mean loss in nats per token on the validation tokens: the same windows every time."""
@@ -84,19 +99,26 @@ class Trainer:
 
     def progress(self) -> dict[str, float | int | None]:
         """What a checkpoint must hold besides model and optimizer, as JSON data; see `restore`."""
-        smoothed = self.smoothed_loss if math.isfinite(self.smoothed_loss) else None
-        return {"seconds": self.seconds, "smoothed_loss": smoothed, "steps_above_bound": self.steps_above_bound}
+        return {
+            "seconds": self.clock.seconds,
+            "step_seconds": self.length.step_seconds,
+            "smoothed_loss": self.smoothed_loss if math.isfinite(self.smoothed_loss) else None,
+            "steps_above_bound": self.steps_above_bound,
+        }
 
     def restore(self, step: int, progress: dict[str, float | int | None]) -> None:
         """Go on after `step`, with what `progress` returned then."""
         self.steps_done = step
-        self.seconds = float(progress["seconds"] or 0)
+        self._seconds_of_last_report = float(progress["seconds"] or 0)
+        self.clock = Clock(self._seconds_of_last_report)
+        self.length.step_seconds = float(progress["step_seconds"] or 0)
+        self.fraction = self.length.behind(step, self.clock.seconds)
         self.smoothed_loss = math.nan if progress["smoothed_loss"] is None else progress["smoothed_loss"]
         self.steps_above_bound = int(progress["steps_above_bound"] or 0)
 
     def _set_learning_rate(self, step: int) -> float:
         peak = self.config.optim.lr
-        lr = learning_rate(self.config.schedule, max_lr=peak, step=step, total_steps=self.config.train.steps)
+        lr = self.length.learning_rate(self.config.schedule, peak, step, self.fraction)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak_lr"] * (lr / peak)
         return lr
@@ -109,7 +131,7 @@ class Trainer:
         for part_inputs, part_targets in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
             with self.execution.autocast():
                 loss = self.loss_function(self.forward(part_inputs), part_targets) / parts
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
@@ -121,6 +143,30 @@ class Trainer:
             seed=self.config.seed,
             step=step,
             device=self.execution.device,
+        )
+
+    def _report(self, launched: Launched) -> StepReport:
+        loss, grad_norm = launched.wait()
+        self._smooth(loss)
+        self.diverged = not math.isfinite(loss + grad_norm) or self.steps_above_bound >= DIVERGENCE_PATIENCE
+        if self.diverged:
+            self._launched.clear()
+            self.steps_done = launched.step
+        seconds = self.clock.seconds
+        if not self._launched:
+            self.clock.stop()
+        took = seconds - self._seconds_of_last_report
+        self._seconds_of_last_report = seconds
+        self.length.took(took)
+        return StepReport(
+            step=launched.step,
+            loss=loss,
+            lr=launched.lr,
+            grad_norm=grad_norm,
+            tokens=launched.step * self.tokens_per_step,
+            seconds=seconds,
+            tokens_per_second=self.tokens_per_step / took,
+            fraction=launched.fraction,
         )
 
     def _smooth(self, loss: float) -> None:

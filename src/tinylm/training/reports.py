@@ -10,7 +10,8 @@ class StartReport:
 
     step: int
     """Steps already done; more than 0 when a run is resumed."""
-    total_steps: int
+    fraction: float
+    """Share of the run that they are."""
     num_parameters: int
     device: str
     precision: str
@@ -30,6 +31,8 @@ class StepReport:
     seconds: float
     """Training time so far, over all invocations, without evaluation, sampling and saving."""
     tokens_per_second: float
+    fraction: float
+    """Share of the run that lies behind: of its steps, or of its budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,12 @@ class EndReport:
     valid_perplexity: float | None
     bits_per_byte: float | None
     seconds: float
+    """Training time, without evaluation, sampling and saving: what counts against a budget."""
+    h100_hours: float
+    """The same in hours of an H100, by the peak rates of both."""
+    budget_seconds: float | None
+    """What the run was given; None when it was given something else."""
+    budget_h100_hours: float | None
     tokens_per_second: float
     mfu: float
     """Model FLOPs utilization: the model's FLOPs, attention counted densely, over the device's peak rate."""

@@ -2,14 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tinylm.accounting.flops import training_flops_per_token
 from tinylm.accounting.shape import ModelShape
-from tinylm.configs.run import RunConfig
+from tinylm.configs.run import RunConfig, TrainConfig
 from tinylm.data.batches import require_one_window
 from tinylm.data.token_file import TokenFile, open_tokens
 from tinylm.errors import TinylmError, UsageError
@@ -92,10 +92,18 @@ def _earlier_end(run: RunDirectory, config: RunConfig) -> EndReport | None:
     summary = run.summary()
     if summary is None or summary["status"] == "stopped":
         return None
-    if summary["status"] == "done" and summary["steps"] < config.train.steps:
+    if summary["status"] == "done" and not _long_enough(summary, config.train):
         return None
     fields = {field.name for field in dataclasses.fields(EndReport)}
     return EndReport(**{key: value for key, value in summary.items() if key in fields})
+
+
+def _long_enough(summary: Mapping[str, Any], train: TrainConfig) -> bool:
+    """Whether a complete run is as long as a configuration asks for."""
+    if train.steps is not None:
+        return bool(summary["steps"] >= train.steps)
+    budgets = ("budget_seconds", "budget_h100_hours")
+    return any((summary[key] or 0) >= (getattr(train, key) or math.inf) for key in budgets)
 
 
 class _Session:
@@ -110,7 +118,7 @@ class _Session:
         self.flops_per_token = training_flops_per_token(ModelShape.of(config.model))
         self.peak_flops = self.execution.peak_flops()
         self.evaluation: EvaluationReport | None = None
-        self.notes: list[str] = list(self.execution.notes)
+        self.notes: list[str] = [*self.execution.notes, *self._budget_notes()]
 
     def reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         self._resume()
@@ -127,19 +135,22 @@ class _Session:
 
     def _train(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         train, trainer = self.config.train, self.trainer
-        while trainer.steps_done < train.steps:
-            report = trainer.step()
-            yield report
-            if trainer.diverged(report):
+        while trainer.fraction < 1:
+            trainer.launch()
+            step, last = trainer.steps_done, trainer.fraction >= 1
+            stopping = should_stop() and not last
+            evaluating = last or _due(step, train.eval_every)
+            sampling = _due(step, train.sample_every)
+            saving = last or stopping or _due(step, train.save_every)
+            yield from trainer.read(leave=0 if evaluating or sampling or saving else self.execution.lag)
+            if trainer.diverged:
                 yield self._end("diverged")
                 return
-            last = report.step == train.steps
-            if last or _due(report.step, train.eval_every):
+            if evaluating:
                 yield self._evaluate()
-            if _due(report.step, train.sample_every):
+            if sampling:
                 yield self._sample()
-            stopping = should_stop() and not last
-            if last or stopping or _due(report.step, train.save_every):
+            if saving:
                 yield self._save()
             if stopping:
                 yield self._end("stopped")
@@ -157,16 +168,21 @@ class _Session:
         if saved["data"] != self._data_fingerprint():
             raise UsageError(f"{self.run.path}: started on other data; choose another --out, or --force")
         step = load_checkpoint(checkpoint, self.trainer.model, self.trainer.optimizer)
-        if step > self.config.train.steps:
-            raise UsageError(f"{self.run.path}: already at step {step}, beyond train.steps {self.config.train.steps}")
         self.trainer.restore(step, saved["progress"])
+        if self.trainer.fraction > 1:
+            raise UsageError(f"{self.run.path}: already at step {step}, beyond train.steps {self.config.train.steps}")
         self.evaluation = EvaluationReport(**saved["evaluation"]) if saved["evaluation"] else None
         self.notes.append(f"resumed from {checkpoint.name}")
+
+    def _budget_notes(self) -> Iterator[str]:
+        hours, seconds = self.config.train.budget_h100_hours, self.execution.budget_seconds(self.config.train)
+        if hours is not None and seconds is not None:
+            yield f"budget {hours:g} H100-hours: {seconds:,.0f} s here, {self.execution.in_h100s():.3g} of an H100"
 
     def _start_report(self) -> StartReport:
         return StartReport(
             step=self.trainer.steps_done,
-            total_steps=self.config.train.steps,
+            fraction=self.trainer.fraction,
             num_parameters=sum(parameter.numel() for parameter in self.trainer.model.parameters()),
             device=str(self.execution.device),
             precision=self.execution.precision,
@@ -215,7 +231,8 @@ class _Session:
 
     def _end(self, status: str) -> EndReport:
         trainer, evaluation = self.trainer, self.evaluation
-        rate = trainer.tokens / trainer.seconds if trainer.seconds else 0.0
+        seconds = trainer.clock.seconds
+        rate = trainer.tokens / seconds if seconds else 0.0
         return EndReport(
             status=status,
             steps=trainer.steps_done,
@@ -224,7 +241,10 @@ class _Session:
             valid_loss=evaluation.valid_loss if evaluation else None,
             valid_perplexity=evaluation.valid_perplexity if evaluation else None,
             bits_per_byte=evaluation.bits_per_byte if evaluation else None,
-            seconds=trainer.seconds,
+            seconds=seconds,
+            h100_hours=seconds / 3600 * self.execution.in_h100s(),
+            budget_seconds=self.config.train.budget_seconds,
+            budget_h100_hours=self.config.train.budget_h100_hours,
             tokens_per_second=rate,
             mfu=self.flops_per_token * rate / self.peak_flops,
             run=str(self.run.path),

@@ -34,9 +34,9 @@ class TrainedModel:
 
         Raises: TinylmError when `path` is neither, or holds no usable checkpoint.
         """
-        path = Path(path)
+        path, damaged = Path(path), list[str]()
         if (path / MANIFEST).is_file():
-            run, checkpoint, damaged = RunDirectory.existing(path.absolute().parents[1]), path, []
+            run, checkpoint = RunDirectory.existing(path.absolute().parents[1]), path
         else:
             run = RunDirectory.existing(path)
             newest, damaged = run.newest_checkpoint()

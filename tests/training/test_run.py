@@ -1,0 +1,98 @@
+"""Runs on a budget: they end on time, fully decayed, and keep the time used when they are stopped and resumed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinylm.configs.loader import load_run_config
+from tinylm.training import device
+from tinylm.training.reports import EndReport, EvaluationReport, Report, StepReport
+from tinylm.training.run import train_run
+
+BUDGET = ["train.budget_seconds=1", "train.eval_every=0", "train.save_every=0"]
+
+
+def reports(
+    prepared: Path, run: Path, *overrides: str, should_stop: Callable[[], bool] = lambda: False
+) -> list[Report]:
+    """All that a run of the prepared configuration reports."""
+    return list(train_run(load_run_config(prepared / "config.toml", overrides), run, should_stop=should_stop))
+
+
+def ending(records: list[Report]) -> EndReport:
+    """The last report."""
+    assert isinstance(records[-1], EndReport)
+    return records[-1]
+
+
+def steps(records: list[Report]) -> list[StepReport]:
+    """The reports of optimizer steps."""
+    return [record for record in records if isinstance(record, StepReport)]
+
+
+def after(count: int) -> Callable[[], bool]:
+    """Says yes from the given question on."""
+    asked = iter([False] * count)
+    return lambda: next(asked, True)
+
+
+def test_budget_ends_on_time_and_fully_decayed(prepared: Path, tmp_path: Path) -> None:
+    """A second's training takes a second, its last step has the minimal rate, and the summary says both."""
+    records = reports(prepared, tmp_path / "run", *BUDGET)
+    end, last = ending(records), steps(records)[-1]
+    assert end.seconds == pytest.approx(1.0, abs=0.5)
+    assert (last.lr, last.fraction) == (1e-3, 1.0)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["status"], summary["budget_seconds"], summary["seconds"]) == ("done", 1.0, end.seconds)
+    assert any(isinstance(record, EvaluationReport) for record in records)
+
+
+def test_evaluation_is_not_counted(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation that takes long leaves as many seconds to train."""
+    import time
+
+    from tinylm.training.loop import Trainer
+
+    evaluate = Trainer.evaluate
+
+    def slowly(trainer: Trainer, *arguments: Any) -> Any:
+        time.sleep(1.0)
+        return evaluate(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "evaluate", slowly)
+    records = reports(prepared, tmp_path / "run", *BUDGET, "train.eval_every=20")
+    assert sum(isinstance(record, EvaluationReport) for record in records) > 1
+    assert ending(records).seconds == pytest.approx(1.0, abs=0.5)
+
+
+def test_resumed_budget_keeps_the_time_used(prepared: Path, tmp_path: Path) -> None:
+    """Stopped half-way and resumed, a run trains for the rest of its budget and goes on down the schedule."""
+    stopped = reports(prepared, tmp_path / "run", *BUDGET, should_stop=after(40))
+    resumed = reports(prepared, tmp_path / "run", *BUDGET)
+    assert ending(stopped).status == "stopped"
+    assert steps(resumed)[0].seconds > ending(stopped).seconds
+    assert steps(resumed)[0].fraction >= steps(stopped)[-1].fraction
+    assert ending(resumed).seconds == pytest.approx(1.0, abs=0.5)
+    assert steps(resumed)[-1].lr == 1e-3
+
+
+def test_complete_budget_is_complete(prepared: Path, tmp_path: Path) -> None:
+    """A run that used its budget trains no more, and goes on when it is given a larger one."""
+    first = ending(reports(prepared, tmp_path / "run", *BUDGET))
+    assert reports(prepared, tmp_path / "run", *BUDGET) == [first]
+    longer = ending(reports(prepared, tmp_path / "run", *BUDGET, "train.budget_seconds=1.5"))
+    assert longer.seconds == pytest.approx(1.5, abs=0.5)
+    assert longer.steps > first.steps
+
+
+def test_h100_hours_count_by_the_peak_rate(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device with a thousandth of an H100's 989.4 TFLOP/s gets a thousand seconds for each of an H100's."""
+    monkeypatch.setattr(device, "measured_peak", lambda *_: 989.4e9)
+    records = reports(prepared, tmp_path / "run", f"train.budget_h100_hours={1e-3 / 3600}")
+    end = ending(records)
+    assert end.seconds == pytest.approx(1.0, abs=0.5)
+    assert end.h100_hours == pytest.approx(end.seconds / 3600 / 1000)
+    assert (end.budget_seconds, end.budget_h100_hours) == (None, 1e-3 / 3600)
