@@ -123,12 +123,22 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     try:
         with temporary.open("wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_directory(path.parent)
+            flush_to_disk(stream)
+        rename_for_good(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(stream: BinaryIO) -> None:
+    """Have on disk what has been written to a file."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def rename_for_good(temporary: Path, path: Path) -> None:
+    """Replace `path` by a file whose bytes are on disk, so that no crash undoes it."""
+    temporary.replace(path)
+    _sync_directory(path.parent)
 
 
 @contextlib.contextmanager

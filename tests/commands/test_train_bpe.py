@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tinylm.commands.train_bpe import printable
 from tinylm.tokenizer import Tokenizer
 
 Invoke = Callable[..., Result]
@@ -108,13 +107,6 @@ def test_invalid_bytes_replaced(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9 " * 3)
     arguments = ["--vocab-size", 258, "--out", tmp_path / "out", "--invalid", "replace"]
     assert invoke("train-bpe", tmp_path / "latin.txt", *arguments).exit_code == 0
-
-
-def test_printable() -> None:
-    """Bytes that are no character, control characters and invisible ones become escapes; other text stays."""
-    assert printable(" the 天é".encode()) == " the 天é"
-    assert printable(b"\xc3\xa9\xc3") == "é\\xc3"
-    assert printable("\x1b[31m\n\u202e".encode()) == "\\x1b[31m\\n\\u202e"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")

@@ -8,6 +8,7 @@ import pytest
 from tinylm.errors import TinylmError
 from tinylm.tokenizer import Tokenizer, processes, text_stream
 from tinylm.tokenizer.encode_files import encode_files
+from tinylm.tokenizer.sources import whole
 
 BYTES = {byte: bytes([byte]) for byte in range(256)}
 TEXT = "<|e|>one two<|e|><|e|>three\n\nféur <|e|>"
@@ -19,12 +20,12 @@ def tokenizer() -> Tokenizer:
     return Tokenizer(BYTES | {256: b"th"}, [(b"t", b"h")], ["<|e|>"])
 
 
-def encode(paths: list[Path], tokenizer: Tokenizer, num_workers: int) -> tuple[list[int], list[int], int]:
+def encode(paths: list[Path], tokenizer: Tokenizer, num_threads: int) -> tuple[list[int], list[int], int]:
     """All ids, all document starts, all bytes."""
     ids: list[int] = []
     starts: list[int] = []
     bytes_read = 0
-    for block in encode_files(paths, tokenizer, num_workers=num_workers):
+    for block in encode_files(whole(paths), tokenizer, num_threads=num_threads):
         starts += (block.document_starts + len(ids)).tolist()
         ids += block.ids.tolist()
         bytes_read = block.bytes_read
@@ -63,7 +64,7 @@ def test_workers_and_block_size_change_nothing(
 def test_blocks_are_arrays_of_ids(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """Ids are uint32, whatever the vocabulary; the file decides how to store them."""
     (tmp_path / "a").write_text("x")
-    (block,) = encode_files([tmp_path / "a"], tokenizer)
+    (block,) = encode_files(whole([tmp_path / "a"]), tokenizer)
     assert block.ids.dtype == np.uint32
 
 
@@ -71,4 +72,4 @@ def test_no_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """Nothing to encode is an error."""
     (tmp_path / "a").touch()
     with pytest.raises(TinylmError, match="empty"):
-        list(encode_files([tmp_path / "a"], tokenizer))
+        list(encode_files(whole([tmp_path / "a"]), tokenizer))

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tinylm.errors import TinylmError
 from tinylm.tokenizer import text_stream
 from tinylm.tokenizer.pretokenize import PATTERNS, pretokenizer
+from tinylm.tokenizer.sources import Source, whole
 from tinylm.tokenizer.special import SpecialSplitter
-from tinylm.tokenizer.text_stream import SAFE_CUT, TextReader, read_blocks, safe_blocks, text_size_bytes
+from tinylm.tokenizer.text_stream import BEFORE_SAFE_CUT, SAFE_CUT, TextReader, read_blocks, safe_blocks
 
 TRICKY = "aAéß字กา’'sS019²½ \t\n\r\x85\u00a0\u3000\u0301-/.!😀"
 DENSE = st.lists(st.sampled_from(["a", "B", "字", "'s", "'", "\u0301", " ", "\n", "\r", "12", ".", "/"])).map("".join)
@@ -47,14 +48,14 @@ def test_a_safe_cut_changes_no_pretoken(name: str, text: str) -> None:
     """At every place where a cut is allowed, both sides, pre-tokenized apart, give the pre-tokens of the whole."""
     split = pretokenizer(name)
     whole = list(split(text))
-    for match in regex.finditer(SAFE_CUT.pattern.removeprefix("(?r)"), text, overlapped=True):
+    for match in regex.finditer(SAFE_CUT, text, overlapped=True):
         assert [*split(text[: match.end()]), *split(text[match.end() :])] == whole
 
 
 def test_ordinary_text_is_full_of_safe_cuts() -> None:
     """English, Chinese and source code can be cut often, or memory would not be bounded."""
     for text in ("The cat, they say, sat.\n" * 9, "天地玄黄，宇宙洪荒。\n" * 9, "if (x[i]==0){\n\ty+=1;\n}\n" * 9):
-        cuts = sorted([0, *(match.end() for match in SAFE_CUT.finditer(text)), len(text)])
+        cuts = sorted([0, *(match.end() for match in BEFORE_SAFE_CUT.finditer(text)), len(text)])
         assert max(stop - start for start, stop in pairwise(cuts)) <= 8
 
 
@@ -85,14 +86,14 @@ def test_decoding_in_pieces_equals_decoding_at_once(
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_stream, "READ_BYTES", read_bytes)
-        assert "".join(TextReader(path, "replace")) == data.decode(errors="replace")
+        assert "".join(TextReader(Source(path), "replace")) == data.decode(errors="replace")
         try:
             text = data.decode()
         except UnicodeDecodeError as at_once:
             with pytest.raises(TinylmError, match=f"not UTF-8 at byte {at_once.start} "):
-                list(TextReader(path))
+                list(TextReader(Source(path)))
         else:
-            assert "".join(TextReader(path)) == text
+            assert "".join(TextReader(Source(path))) == text
 
 
 def test_the_offset_is_that_of_the_file(tmp_path: Path) -> None:
@@ -100,15 +101,15 @@ def test_the_offset_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "latin.txt"
     path.write_bytes(b"x" * 3_000_000 + b"caf\xe9 ole")
     with pytest.raises(TinylmError, match=r"latin.txt: not UTF-8 at byte 3,000,003 \(0xe9\); --invalid replace"):
-        list(TextReader(path))
+        list(TextReader(Source(path)))
 
 
 def test_blocks_do_not_cross_files(tmp_path: Path) -> None:
     """A file's first block says so, no block has text of two files, and bytes are counted over all."""
     for name in "ab":
         (tmp_path / name).write_text("one two")
-    blocks = list(read_blocks([tmp_path / "a", tmp_path / "b"], SpecialSplitter([]), "gpt2"))
-    assert [(block.text, block.starts_file, block.bytes_read) for block in blocks] == [
+    blocks = list(read_blocks(whole([tmp_path / "a", tmp_path / "b"]), SpecialSplitter([]), "gpt2"))
+    assert [(block.text, block.starts_source, block.bytes_read) for block in blocks] == [
         ("one two", True, 7),
         ("one two", True, 14),
     ]
@@ -119,17 +120,8 @@ def test_no_text_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("x")
     with pytest.raises(TinylmError, match="empty: empty, there is no text in it"):
-        list(read_blocks([tmp_path / "empty"], SpecialSplitter([]), "gpt2"))
-    assert len(list(read_blocks([tmp_path / "empty", tmp_path / "text"], SpecialSplitter([]), "gpt2"))) == 1
+        list(read_blocks(whole([tmp_path / "empty"]), SpecialSplitter([]), "gpt2"))
+    assert len(list(read_blocks(whole([tmp_path / "empty", tmp_path / "text"]), SpecialSplitter([]), "gpt2"))) == 1
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     with pytest.raises(TinylmError, match="standard input: empty"):
-        list(read_blocks(["-"], SpecialSplitter([]), "gpt2"))
-
-
-def test_text_size(tmp_path: Path) -> None:
-    """The size is known for plain files only."""
-    (tmp_path / "a").write_text("xyz")
-    (tmp_path / "b.gz").write_bytes(b"\x1f\x8b rest")
-    assert text_size_bytes([tmp_path / "a", tmp_path / "a"]) == 6
-    assert text_size_bytes([tmp_path / "a", tmp_path / "b.gz"]) is None
-    assert text_size_bytes([tmp_path / "a", "-"]) is None
+        list(read_blocks(whole(["-"]), SpecialSplitter([]), "gpt2"))

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
+COMPILING = "compiling the tokenizer for this processor, once: about a minute"
+"""The note of commands that are the first to need the compiled kernels."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; errors still show.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is already there.")]
@@ -26,6 +29,9 @@ Set = Annotated[
 ]
 Tokenizer = Annotated[
     Path, typer.Option("--tokenizer", metavar="DIR", help="A directory written by `tinylm train-bpe`.")
+]
+Shard = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Take the I-th of N parts of the input, as in 2/16.")
 ]
 Threads = Annotated[
     int | None,

@@ -1,25 +1,57 @@
-"""Writing a token file block by block, in constant memory; it appears whole, with its description, or not at all."""
+"""Writing a token file block by block, in constant memory; it appears whole, with its description, or not at all.
+
+Until then it is `.name.npy.partial`. A journal beside it says how much of that is on disk for good and where in the
+input to go on, so that a run that was killed can be gone on with.
+"""
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tinylm.data.token_file import Format, TokenFileInfo, info_path, offsets_path, token_dtype
-from tinylm.files import atomic_file, json_text, sha256
+from tinylm.errors import StoppedError
+from tinylm.files import flush_to_disk, lock, read_json, rename_for_good, sha256, write_json
+
+
+class Place(NamedTuple):
+    """Where in the input to go on: a number among the sources and an offset in bytes."""
+
+    source: int
+    offset: int
+
+
+BEGINNING = Place(0, 0)
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What is known to be on disk of a token file that is not finished."""
+
+    job: str = ""
+    """What is being done; another job does not go on from here."""
+    num_tokens: int = 0
+    num_documents: int = 0
+    input_bytes: int = 0
+    place: Place = BEGINNING
 
 
 class TokenWriter:
     """Takes blocks of ids; made by `write_tokens`."""
 
-    def __init__(self, tokens: "ArrayStream", offsets: "ArrayStream") -> None:
+    def __init__(self, tokens: "ArrayStream", offsets: "ArrayStream", journal: Journal, journal_path: Path) -> None:
         self._tokens = tokens
         self._offsets = offsets
-        self.input_bytes = 0
+        self._journal_path = journal_path
+        self.journal = journal
+        """How far this job has come, now or in an earlier run, when it was last put on record."""
+        self.input_bytes = journal.input_bytes
         """Bytes of text that the tokens stand for; the caller keeps it up to date."""
 
     @property
@@ -37,25 +69,38 @@ class TokenWriter:
         self._offsets.append(document_starts + self._tokens.length)
         self._tokens.append(ids)
 
+    def put_on_record(self, place: Place) -> None:
+        """Have everything so far on disk, so that this job, killed, goes on from `place`."""
+        self._tokens.flush()
+        self._offsets.flush()
+        self.journal = Journal(self.journal.job, self.num_tokens, self.num_documents, self.input_bytes, place)
+        write_json(self._journal_path, asdict(self.journal))
+
 
 @contextlib.contextmanager
-def write_tokens(path: Path, *, vocab_size: int, tokenizer: str, file_format: Format = "npy") -> Iterator[TokenWriter]:
+def write_tokens(
+    path: Path, *, vocab_size: int, tokenizer: str, file_format: Format = "npy", job: str = ""
+) -> Iterator[TokenWriter]:
     """Write the token file at `path`, its document offsets and its description, when the block ends without an error.
 
-    Raises: OSError when the disk is full; nothing is left then.
+    Goes on where an earlier run of the same `job` was killed. An error leaves nothing behind; an interruption leaves
+    what is on record.
+
+    Raises: OSError when the disk is full; TinylmError when another process is writing the same file.
     """
-    try:
-        with (
-            atomic_file(path) as tokens_file,  # entered first, so it is renamed last: where it is, the others are
-            atomic_file(offsets_path(path)) as offsets_file,
-            atomic_file(info_path(path)) as info_file,
-        ):
-            tokens = ArrayStream(tokens_file, token_dtype(vocab_size), header=file_format == "npy")
-            offsets = ArrayStream(offsets_file, np.dtype("<u8"))
-            writer = TokenWriter(tokens, offsets)
-            yield writer
-            tokens.finish()
-            offsets.finish()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with only_writer(path):
+        journal = read_journal(path, job)
+        try:
+            with opened(path, journal) as tokens_file, opened(offsets_path(path), journal) as offsets_file:
+                tokens = ArrayStream(
+                    tokens_file, token_dtype(vocab_size), header=file_format == "npy", length=journal.num_tokens
+                )
+                offsets = ArrayStream(offsets_file, np.dtype("<u8"), length=journal.num_documents)
+                writer = TokenWriter(tokens, offsets, journal, journal_path(path))
+                yield writer
+                tokens.finish()
+                offsets.finish()
             info = TokenFileInfo(
                 tokenizer=tokenizer,
                 vocab_size=vocab_size,
@@ -64,37 +109,96 @@ def write_tokens(path: Path, *, vocab_size: int, tokenizer: str, file_format: Fo
                 input_bytes=writer.input_bytes,
                 dtype=tokens.dtype.name,
                 document_offsets=offsets_path(path).name,
-                sha256=sha256(tokens_file.name),
+                sha256=sha256(partial_path(path)),
             )
-            info_file.write(json_text(info.as_json(), indent=2).encode() + b"\n")
-    except OSError as error:
-        if error.errno == errno.ENOSPC:  # a failed write does not know its file's name
-            error.filename = str(path)
-        raise
+            rename_for_good(partial_path(offsets_path(path)), offsets_path(path))
+            write_json(info_path(path), info.as_json())
+            rename_for_good(partial_path(path), path)  # last: where it is, the others are
+        except BaseException as error:
+            if not isinstance(error, KeyboardInterrupt | StoppedError) or not journal_path(path).exists():
+                discard(path)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # it does not know its file's name
+                error.filename = str(path)
+            raise
+        discard(path)
+
+
+@contextlib.contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Keep other processes from writing the same file."""
+    lock_path = path.with_name(f".{path.name}.lock")
+    with lock(lock_path, f"{path}: another process is writing it"):
+        try:
+            yield
+        finally:
+            lock_path.unlink(missing_ok=True)
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file is until it is complete."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def journal_path(path: Path) -> Path:
+    """The journal of a token file that is not finished."""
+    return path.with_name(f".{path.name}.journal")
+
+
+def read_journal(path: Path, job: str) -> Journal:
+    """How far an earlier run of the job has come; from the beginning when there is none, or its files are not there."""
+    if job and all(
+        file.exists() for file in (journal_path(path), partial_path(path), partial_path(offsets_path(path)))
+    ):
+        values = read_json(journal_path(path))
+        if values["job"] == job:
+            return Journal(**values | {"place": Place(*values["place"])})
+    return Journal(job)
+
+
+def opened(path: Path, journal: Journal) -> BinaryIO:
+    """The partial file of `path`, empty unless a journal says what is in it."""
+    return partial_path(path).open("r+b" if journal.num_tokens else "w+b")
+
+
+def discard(path: Path) -> None:
+    """Remove what is not needed once a token file is complete, or given up."""
+    for file in (journal_path(path), partial_path(path), partial_path(offsets_path(path))):
+        file.unlink(missing_ok=True)
 
 
 class ArrayStream:
-    """A one-dimensional array written to a file as it comes; its `.npy` header, which has the length, comes last."""
+    """A one-dimensional array written to a file as it comes; its `.npy` header, which has the length, is written last.
 
-    def __init__(self, stream: BinaryIO, dtype: np.dtype[Any], *, header: bool = True) -> None:
+    The first `length` values are already there.
+    """
+
+    def __init__(self, stream: BinaryIO, dtype: np.dtype[Any], *, header: bool = True, length: int = 0) -> None:
         self.dtype = dtype
-        self.length = 0
+        self.length = length
         self._stream = stream
         self._header = header
         self._write_header()
+        stream.seek(length * dtype.itemsize, os.SEEK_CUR)
+        stream.truncate()
 
     def append(self, values: npt.NDArray[Any]) -> None:
         """Write integers. Raises: OverflowError rather than wrapping one that the type cannot hold."""
-        if len(values) and not 0 <= values.min() <= values.max() <= np.iinfo(self.dtype).max:
-            raise OverflowError(f"{self.dtype.name} cannot hold all of {values.min()} to {values.max()}")
-        self._stream.write(values.astype(self.dtype).tobytes())
+        if values.dtype != self.dtype:
+            if len(values) and not 0 <= values.min() <= values.max() <= np.iinfo(self.dtype).max:
+                raise OverflowError(f"{self.dtype.name} cannot hold all of {values.min()} to {values.max()}")
+            values = values.astype(self.dtype)
+        self._stream.write(values.data)
         self.length += len(values)
+
+    def flush(self) -> None:
+        """Have everything on disk."""
+        flush_to_disk(self._stream)
 
     def finish(self) -> None:
         """Bring the header up to date."""
         self._stream.seek(0)
         self._write_header()
-        self._stream.flush()
+        self.flush()
 
     def _write_header(self) -> None:
         if self._header:  # numpy leaves room, so that a longer length makes no longer header

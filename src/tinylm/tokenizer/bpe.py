@@ -20,12 +20,12 @@ class WordCache(dict[str, list[int]]):
 
     def __init__(self, byte_ids: Sequence[int], merges: Merges) -> None:
         super().__init__()
-        self._byte_ids = byte_ids
-        self._merges = merges
+        self.byte_ids = byte_ids
+        self.merges = merges
 
     def __missing__(self, word: str) -> list[int]:
         try:
-            ids = apply_merges([self._byte_ids[byte] for byte in word.encode()], self._merges)
+            ids = apply_merges([self.byte_ids[byte] for byte in word.encode()], self.merges)
         except UnicodeEncodeError as error:
             raise UsageError(
                 f"the text has half a surrogate pair, {word[error.start]!a}, which is no character"

@@ -1,50 +1,63 @@
-"""Files to blocks of token ids, in constant memory and several processes."""
+"""Files to blocks of token ids, in constant memory and on several cores."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.tokenizer.processes import map_in_order
+from tinylm.tokenizer.encoded import BEGINNING, EncodedBlock, Position
+from tinylm.tokenizer.kernel_choice import prepare_kernels, suits_kernels
+from tinylm.tokenizer.processes import available_cores, map_in_order
+from tinylm.tokenizer.sources import Source
 from tinylm.tokenizer.special import SpecialSplitter
 from tinylm.tokenizer.text_stream import Block, Invalid, read_blocks
 from tinylm.tokenizer.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True)
-class EncodedBlock:
-    """Consecutive token ids of the inputs."""
-
-    ids: NDArray[np.uint32]
-    document_starts: NDArray[np.intp]
-    """Where in `ids` a document begins: at a file's first token, and after each special token."""
-    bytes_read: int
-    """Bytes of all inputs read by now."""
-
-
 def encode_files(
-    paths: Sequence[str | Path],
+    sources: Sequence[Source],
     tokenizer: Tokenizer,
     *,
     invalid: Invalid = "error",
-    num_workers: int | None = None,
+    num_threads: int | None = None,
+    start: Position = BEGINNING,
+    on_compile: Callable[[], None] = lambda: None,
 ) -> Iterator[EncodedBlock]:
-    """The ids of all inputs, in order. No pre-token crosses from one file to the next; special tokens are recognised.
+    """The ids of all sources, in order. No pre-token crosses from one file to the next; special tokens are recognised.
+
+    Large inputs go through compiled kernels; `on_compile` is called if these have to be compiled first. `start` is the
+    position of a block that an earlier call has yielded.
 
     Raises: TinylmError when an input is missing, empty or not UTF-8, or a worker is killed.
     """
+    if not suits_kernels(sources, tokenizer.pattern):
+        yield from encode_in_python(sources, tokenizer, invalid=invalid, num_workers=num_threads)
+        return
+    from tinylm.tokenizer.kernels import files
+
+    vocabulary = tokenizer.kernel_vocabulary
+    prepare_kernels("encode-uint16" if vocabulary.dtype is np.uint16 else "encode-uint32", on_compile)
+    num_threads = num_threads or available_cores()
+    yield from files.encode_files(sources, vocabulary, invalid=invalid, num_threads=num_threads, start=start)
+
+
+def encode_in_python(
+    sources: Sequence[Source], tokenizer: Tokenizer, *, invalid: Invalid = "error", num_workers: int | None = None
+) -> Iterator[EncodedBlock]:
+    """`encode_files` for any pattern, in worker processes."""
+    special_tokens = [token.encode() for token in tokenizer.special_tokens]
     special_ids = np.array(list(tokenizer.special_token_ids.values()), dtype=np.uint32)
     encode = partial(encode_block, tokenizer)
-    blocks = read_blocks(paths, SpecialSplitter(tokenizer.special_tokens), tokenizer.pattern, invalid)
-    after_special = True
+    blocks = read_blocks(sources, SpecialSplitter(tokenizer.special_tokens), tokenizer.pattern, invalid)
+    begins = False
     for block, ids in map_in_order(encode, blocks, num_workers):
+        if block.starts_source:
+            begins = block.source.start == 0 or block.source.follows_one_of(special_tokens)
         is_special = np.isin(ids, special_ids)
-        starts = np.concatenate([[block.starts_file or after_special], is_special[:-1]])
-        after_special = bool(is_special[-1])
-        yield EncodedBlock(ids, np.flatnonzero(starts), block.bytes_read)
+        starts = np.concatenate([[begins], is_special[:-1]])
+        begins = bool(is_special[-1])
+        yield EncodedBlock(ids, np.flatnonzero(starts), block.bytes_read, None)
 
 
 def encode_block(tokenizer: Tokenizer, block: Block) -> NDArray[np.uint32]:

@@ -3,14 +3,13 @@
 import codecs
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import regex
 
 from tinylm.errors import TinylmError
-from tinylm.files import STDIO, compression, open_input
 from tinylm.tokenizer.pretokenize import PATTERNS
+from tinylm.tokenizer.sources import Source
 from tinylm.tokenizer.special import SpecialSplitter
 
 Invalid = Literal["error", "replace"]
@@ -22,8 +21,10 @@ BLOCK_CHARACTERS = 1 << 20
 # Between these two characters every published pattern ends a pre-token, whatever comes before and after: none goes on
 # from a letter to another class (marks and apostrophes aside), from a digit to anything else, or from what is not white
 # space to white space (line ends aside, which cl100k and o200k attach to punctuation). The only parts that look ahead,
-# \s+(?!\S) and \s++$, do so from white space, and no cut comes after white space. (?r) searches from the end.
-SAFE_CUT: Any = regex.compile(r"(?r)\p{L}(?=[^\p{L}\p{M}'])|\p{N}(?=\P{N})|\S(?=[^\S\r\n])")
+# \s+(?!\S) and \s++$, do so from white space, and no cut comes after white space.
+SAFE_CUT = r"\p{L}(?=[^\p{L}\p{M}'])|\p{N}(?=\P{N})|\S(?=[^\S\r\n])"
+BEFORE_SAFE_CUT: Any = regex.compile(SAFE_CUT)
+BEFORE_LAST_SAFE_CUT: Any = regex.compile("(?r)" + SAFE_CUT)  # searches from the end
 
 
 class TextReader:
@@ -32,13 +33,13 @@ class TextReader:
     Raises: TinylmError naming file and byte offset when a byte is not UTF-8 and `invalid` is "error".
     """
 
-    def __init__(self, path: str | Path, invalid: Invalid = "error") -> None:
-        self.path = path
+    def __init__(self, source: Source, invalid: Invalid = "error") -> None:
+        self.source = source
         self.bytes_read = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict" if invalid == "error" else "replace")
 
     def __iter__(self) -> Iterator[str]:
-        with open_input(self.path) as stream:
+        with self.source.open() as stream:
             while data := stream.read(READ_BYTES):
                 text = self._decode(data)
                 self.bytes_read += len(data)
@@ -50,16 +51,15 @@ class TextReader:
         try:
             return self._decoder.decode(data, final)
         except UnicodeDecodeError as error:
-            offset = self.bytes_read - len(held_back) + error.start
-            raise TinylmError(
-                f"{input_name(self.path)}: not UTF-8 at byte {offset:,} (0x{error.object[error.start]:02x}); "
-                "--invalid replace reads on with U+FFFD in its place"
-            ) from None
+            raise not_utf8(self.source, self.bytes_read - len(held_back), error) from None
 
 
-def input_name(path: str | Path) -> str:
-    """How messages call an input."""
-    return "standard input" if str(path) == STDIO else str(path)
+def not_utf8(source: Source, bytes_before: int, error: UnicodeDecodeError) -> TinylmError:
+    """The error of a source in which decoding what follows `bytes_before` bytes has failed."""
+    return TinylmError(
+        f"{source}: not UTF-8 at byte {source.start + bytes_before + error.start:,} "
+        f"(0x{error.object[error.start]:02x}); --invalid replace reads on with U+FFFD in its place"
+    )
 
 
 @dataclass(frozen=True)
@@ -67,41 +67,34 @@ class Block:
     """Text whose tokens do not depend on what surrounds it."""
 
     text: str
-    starts_file: bool
+    source: Source
+    starts_source: bool
     bytes_read: int
-    """Bytes of all inputs read by the time this block was cut."""
+    """Bytes of all sources read by the time this block was cut."""
 
 
 def read_blocks(
-    paths: Sequence[str | Path], splitter: SpecialSplitter, pattern: str, invalid: Invalid = "error"
+    sources: Sequence[Source], splitter: SpecialSplitter, pattern: str, invalid: Invalid = "error"
 ) -> Iterator[Block]:
-    """The text of all inputs, in order, in blocks; no block holds text of two files.
+    """The text of all sources, in order, in blocks; no block holds text of two files.
 
     Raises: TinylmError when there is no text at all, or one of the inputs cannot be read.
     """
     bytes_before = 0
-    for path in paths:
-        reader = TextReader(path, invalid)
-        starts_file = True
+    for source in sources:
+        reader = TextReader(source, invalid)
+        starts_source = True
         for text in safe_blocks(reader, splitter, pattern, BLOCK_CHARACTERS):
-            yield Block(text, starts_file, bytes_before + reader.bytes_read)
-            starts_file = False
+            yield Block(text, source, starts_source, bytes_before + reader.bytes_read)
+            starts_source = False
         bytes_before += reader.bytes_read
     if not bytes_before:
-        raise TinylmError(f"{', '.join(map(input_name, paths))}: empty, there is no text in it")
+        raise no_text(sources)
 
 
-def text_size_bytes(paths: Iterable[str | Path]) -> int | None:
-    """Bytes of text in all files, or None when that is not known beforehand: pipes, compressed files."""
-    total = 0
-    for path in map(Path, paths):
-        if str(path) == STDIO or not path.is_file():
-            return None
-        with path.open("rb") as raw:
-            if compression(raw):
-                return None
-        total += path.stat().st_size
-    return total
+def no_text(sources: Sequence[Source]) -> TinylmError:
+    """The error of inputs that are all empty."""
+    return TinylmError(f"{', '.join(map(str, sources))}: empty, there is no text in it")
 
 
 def safe_blocks(pieces: Iterable[str], splitter: SpecialSplitter, pattern: str, size: int) -> Iterator[str]:
@@ -132,6 +125,8 @@ def last_safe_cut(text: str, splitter: SpecialSplitter, *, inside_documents: boo
         if start >= horizon:
             break
         document = stop
-    if inside_documents and (match := SAFE_CUT.search(text, document, max(document, min(horizon + 1, len(text))))):
+    if inside_documents and (
+        match := BEFORE_LAST_SAFE_CUT.search(text, document, max(document, min(horizon + 1, len(text))))
+    ):
         return int(match.end())
     return document

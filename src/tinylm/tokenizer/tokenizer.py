@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tinylm.errors import TinylmError, UsageError
 from tinylm.tokenizer import storage
@@ -16,6 +16,9 @@ from tinylm.tokenizer.pretokenize import pretokenizer
 from tinylm.tokenizer.special import SpecialSplitter
 from tinylm.tokenizer.text_stream import safe_blocks
 from tinylm.tokenizer.vocabulary import byte_ids, ids_by_token, merges_by_pair, with_special_tokens
+
+if TYPE_CHECKING:
+    from tinylm.tokenizer.kernels.text_encoder import Vocabulary
 
 PathLike = str | os.PathLike[str]
 
@@ -66,6 +69,13 @@ class Tokenizer:
             "pattern": self.pattern,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def kernel_vocabulary(self) -> "Vocabulary":
+        """What the compiled kernels know of the tokenizer."""
+        from tinylm.tokenizer.kernels.text_encoder import new_vocabulary
+
+        return new_vocabulary(self._words.byte_ids, self._words.merges, self.special_token_ids)
 
     @classmethod
     def from_files(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,20 @@ class Chunk:
     position: int
     """Bytes of the text before it."""
 
+    @classmethod
+    def of(cls, data: bytes, position: int = 0) -> Self:
+        """A chunk of these bytes."""
+        text = np.zeros(len(data) + PADDING, np.uint8)
+        text[: len(data)] = np.frombuffer(data, np.uint8)
+        return cls(text, len(data), position)
+
     def tobytes(self) -> bytes:
         """Its bytes."""
         return self.text[: self.size].tobytes()
+
+
+class InvalidTextError(ValueError):
+    """A chunk is not UTF-8."""
 
 
 def read_chunks(stream: BinaryIO, specials: Specials, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
@@ -51,13 +62,6 @@ def read_chunks(stream: BinaryIO, specials: Specials, size: int = CHUNK_BYTES) -
         position += cut
 
 
-def padded(data: bytes) -> npt.NDArray[np.uint8]:
-    """The bytes of a text with PADDING after them."""
-    text = np.empty(len(data) + PADDING, np.uint8)
-    text[: len(data)] = np.frombuffer(data, np.uint8)
-    return text
-
-
 def resized(text: npt.NDArray[np.uint8], filled: int, size: int) -> npt.NDArray[np.uint8]:
     """A new buffer for `size` bytes and PADDING that begins with `filled` bytes of the old one."""
     larger = np.empty(size + PADDING, np.uint8)
@@ -65,11 +69,11 @@ def resized(text: npt.NDArray[np.uint8], filled: int, size: int) -> npt.NDArray[
     return larger
 
 
-def specials_in(text: npt.NDArray[np.uint8], size: int, specials: Specials) -> npt.NDArray[np.int64]:
-    """(first byte, byte after it, id) of each special token in `text[:size]`, `(number, 3)`."""
-    found = np.empty((size // 256, 3), np.int64)
-    count = find_specials(text, size, specials, found)
+def specials_in(chunk: Chunk, specials: Specials) -> npt.NDArray[np.int64]:
+    """(first byte, byte after it, id) of each special token in a chunk, `(number, 3)`."""
+    found = np.empty((chunk.size // 256, 3), np.int64)
+    count = find_specials(chunk.text, chunk.size, specials, found)
     if count > len(found):
         found = np.empty((count, 3), np.int64)
-        find_specials(text, size, specials, found)
+        find_specials(chunk.text, chunk.size, specials, found)
     return found[:count]

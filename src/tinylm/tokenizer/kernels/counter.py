@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tinylm.tokenizer.kernels.chunks import Chunk, InvalidTextError, specials_in
+from tinylm.tokenizer.kernels.cuts import Specials
 from tinylm.tokenizer.kernels.intrinsics import PADDING, prefetch
 from tinylm.tokenizer.kernels.keys import (
     LONGEST_KEY,
@@ -24,6 +26,8 @@ from tinylm.tokenizer.kernels.keys import (
     key,
 )
 from tinylm.tokenizer.kernels.scanner import STARTS_CAPACITY, find_starts
+from tinylm.tokenizer.kernels.unicode_classes import class_table
+from tinylm.tokenizer.word_counts import WordCounts
 
 SHORT, LONG, BYTES = range(3)
 FIRST_SLOTS = 1 << 14
@@ -41,12 +45,13 @@ class Tables(NamedTuple):
     """Slots in use in the first two, bytes in the third."""
 
 
-class WordCounts(NamedTuple):
-    """Distinct pre-tokens, `data[offsets[i]:offsets[i + 1]]`, and how often each occurs."""
+class Scratch(NamedTuple):
+    """Pre-tokens between being found and being looked up."""
 
-    data: npt.NDArray[np.uint8]
-    offsets: npt.NDArray[np.int64]
-    counts: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    lows: npt.NDArray[np.uint64]
+    highs: npt.NDArray[np.uint64]
+    slots: npt.NDArray[np.int64]
 
 
 class PretokenCounter:
@@ -60,25 +65,28 @@ class PretokenCounter:
             np.zeros(3, np.int64),
         )
 
-    def add_text(self, text: npt.NDArray[np.uint8], begin: int, end: int, classes: npt.NDArray[np.uint8]) -> bool:
-        """Count `text[begin:end]`, which has PADDING readable bytes after it; False if it is not UTF-8."""
-        while 0 <= begin < end:
-            self._reserve(STARTS_CAPACITY, (end - begin) // LONGEST_KEY, end - begin)
-            begin = count_pretokens(text, begin, end, classes, self._tables)
-        return begin >= 0
+    def add_chunk(self, chunk: Chunk, specials: Specials) -> None:
+        """Count the pre-tokens of a chunk. Raises: InvalidTextError when it is not UTF-8."""
+        bounds = specials_in(chunk, specials)
+        at = 0
+        while 0 <= at < chunk.size:
+            self.reserve(STARTS_CAPACITY, (chunk.size - at) // LONGEST_KEY, chunk.size - at)
+            at = count_text(chunk.text, at, chunk.size, bounds, class_table(), self._tables)
+        if at < 0:
+            raise InvalidTextError
 
     def add_words(self, words: WordCounts) -> None:
         """Add what another counter has counted."""
         data = np.concatenate([words.data, np.zeros(PADDING, np.uint8)])
         num_long = int(np.count_nonzero(np.diff(words.offsets) > LONGEST_KEY))
-        self._reserve(words.counts.size - num_long, num_long, words.data.size)
+        self.reserve(words.counts.size - num_long, num_long, words.data.size)
         add_words(data, words.offsets, words.counts, self._tables)
 
     def words(self) -> WordCounts:
         """All pre-tokens counted so far; their order has no meaning."""
         return WordCounts(*list_words(self._tables))
 
-    def _reserve(self, short: int, long: int, data: int) -> None:
+    def reserve(self, short: int, long: int, data: int) -> None:
         """Make room for so many more slots and bytes."""
         tables, used = self._tables, self._tables.used
         while 2 * SLOT_WORDS * (used[SHORT] + short) > tables.short.size:
@@ -118,13 +126,31 @@ def next_slot(table, slot):
 
 
 @njit(nogil=True, cache=True)
-def count_pretokens(text, begin, end, classes, tables):
+def count_text(text, begin, end, specials, classes, tables):
     """Add the pre-tokens of `text[begin:end]`; returns where it stopped.
 
     That is `end`, or earlier to have the table of short ones made larger, or -1 - position where it is not UTF-8.
+    `specials` is (first byte, byte after it, id) of each special token in the text, in order.
     """
-    starts, slots = np.empty(STARTS_CAPACITY, np.int64), np.empty(STARTS_CAPACITY, np.int64)
-    lows, highs = np.empty(STARTS_CAPACITY, np.uint64), np.empty(STARTS_CAPACITY, np.uint64)
+    scratch = Scratch(
+        np.empty(STARTS_CAPACITY, np.int64),
+        np.empty(STARTS_CAPACITY, np.uint64),
+        np.empty(STARTS_CAPACITY, np.uint64),
+        np.empty(STARTS_CAPACITY, np.int64),
+    )
+    for i in range(specials.shape[0]):
+        if specials[i, 0] >= begin:
+            begin = count_between(text, begin, specials[i, 0], classes, tables, scratch)
+            if begin != specials[i, 0]:
+                return begin
+            begin = specials[i, 1]
+    return count_between(text, begin, end, classes, tables, scratch)
+
+
+@njit(nogil=True, cache=True)
+def count_between(text, begin, end, classes, tables, scratch):
+    """`count_text` where there are no special tokens."""
+    starts, lows, highs, slots = scratch
     short = tables.short
     while begin < end and 2 * SLOT_WORDS * (tables.used[SHORT] + STARTS_CAPACITY) <= short.size:
         num_starts = find_starts(text, begin, end, classes, starts)

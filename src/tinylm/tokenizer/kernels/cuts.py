@@ -1,6 +1,7 @@
 """Special tokens in a text, and the places between them where the text may be cut without changing a pre-token."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,10 @@ class Specials(NamedTuple):
     ids: npt.NDArray[np.int64]
     first_bytes: npt.NDArray[np.int64]
     """The distinct bytes that they begin with."""
+
+    def tokens(self) -> list[bytes]:
+        """The special tokens."""
+        return [self.data[begin:end].tobytes() for begin, end in pairwise(self.offsets.tolist())]
 
 
 def new_specials(ids: Mapping[str, int]) -> Specials:
@@ -80,15 +85,6 @@ def special_at(text, at, end, specials):
 def last_cut(text, end, specials, classes):
     """The last place to cut `text[:end]` so that nothing after `end` matters; NO_CUT if there is none."""
     for at in range(end - longest(specials), 0, -1):
-        if is_cut(text, at, end, specials, classes):
-            return at
-    return NO_CUT
-
-
-@njit(nogil=True, cache=True)
-def first_cut(text, begin, end, specials, classes):
-    """The first place from `begin` on to cut a text of which `text[:end]` is known; NO_CUT if there is none."""
-    for at in range(max(begin, 1), end - longest(specials) + 1):
         if is_cut(text, at, end, specials, classes):
             return at
     return NO_CUT

@@ -33,6 +33,8 @@ from tinylm.tokenizer.kernels.scanner import STARTS_CAPACITY, find_starts
 SET_WORDS = 2 * SLOT_WORDS
 """A set of two short slots, or a long slot: 64 bytes."""
 
+SHORT, LONG = 0, 1
+
 SLACK_IDS = 32
 """Ids written beyond the last one that counts, at most."""
 
@@ -138,12 +140,12 @@ def encode_missing(text, at, length, low, high, slot, table, cache, scratch, out
         make_older(short, slot)
         short[slot], short[slot + 1] = low, high
         keep_words(short, slot + 2, 2, out, count, stop)
-        cache.stored[0] += 1
+        cache.stored[SHORT] += 1
     elif length <= LONGEST_LONG_KEY and stop - count <= ids_held(4, out):
         long[long_slot], long[long_slot + 1] = first, second
         long[long_slot + 2], long[long_slot + 3] = third, fourth
         keep_words(long, long_slot + 4, 4, out, count, stop)
-        cache.stored[1] += 1
+        cache.stored[LONG] += 1
     return stop
 
 

@@ -26,6 +26,7 @@ from tinylm.tokenizer.kernels.pair_heap import (
     remove_first,
     replace_first,
 )
+from tinylm.tokenizer.word_counts import WordCounts
 
 NUM_BYTES = 256
 BOUNDARY = -1
@@ -80,19 +81,13 @@ class MergeState(NamedTuple):
 PAIRS, POSITIONS, TOKENS = range(3)
 
 
-def learn_merges(
-    data: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
-    num_merges: int,
-    slice_size: int = 1000,
-) -> Iterator[npt.NDArray[np.int32]]:
-    """Yield the merges learned from words `data[offsets[i]:offsets[i + 1]]` with their counts, some at a time.
+def learn_merges(words: WordCounts, num_merges: int, slice_size: int = 1000) -> Iterator[npt.NDArray[np.int32]]:
+    """Yield the merges learned from words and their counts, some at a time.
 
     Each is a pair of token ids: bytes are 0 to 255, and merge i makes token 256 + i. The best pair is the most
     frequent, among equals the lexicographically greatest; fewer than `num_merges` come when every word is one token.
     """
-    state = new_state(data, offsets, counts, num_merges)
+    state = new_state(words, num_merges)
     done = 0
     while done < num_merges:
         merge_best(state, min(done + slice_size, num_merges))
@@ -103,15 +98,13 @@ def learn_merges(
         done = found
 
 
-def new_state(
-    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], num_merges: int
-) -> MergeState:
+def new_state(words: WordCounts, num_merges: int) -> MergeState:
     """Every byte a token, and the pairs of bytes in the heap.
 
     The arrays of pairs and positions have room for whatever can happen, since a merge removes a token and makes at most
     two new pairs; the system gives memory only to the part that is written.
     """
-    size = data.size + counts.size + 1
+    size = words.data.size + words.counts.size + 1
     room = 3 * size + 1
     num_tokens = NUM_BYTES + num_merges
     state = MergeState(
@@ -131,15 +124,16 @@ def new_state(
         merges=np.empty((num_merges, 2), np.int32),
         used=np.array([0, 0, NUM_BYTES], np.int64),
     )
-    lay_out(state, data, offsets, counts)
+    lay_out(state, words)
     add_byte_pairs(state)
     return state
 
 
 @njit(nogil=True, cache=True)
-def lay_out(state, data, offsets, counts):
+def lay_out(state, word_counts):
     """Copy the words into place, every byte a token."""
     words, strings = state.words, state.strings
+    data, offsets, counts = word_counts
     at = 1
     for word in range(counts.size):
         for i in range(offsets[word], offsets[word + 1]):

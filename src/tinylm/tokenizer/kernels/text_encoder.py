@@ -6,9 +6,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tinylm.tokenizer.kernels.chunks import Chunk, specials_in
+from tinylm.tokenizer.kernels.chunks import Chunk, InvalidTextError, specials_in
 from tinylm.tokenizer.kernels.cuts import Specials, new_specials
-from tinylm.tokenizer.kernels.encoder import SET_WORDS, SLACK_IDS, Cache, encode_text, move_long, move_short
+from tinylm.tokenizer.kernels.encoder import (
+    LONG,
+    SET_WORDS,
+    SHORT,
+    SLACK_IDS,
+    Cache,
+    encode_text,
+    move_long,
+    move_short,
+)
 from tinylm.tokenizer.kernels.keys import aligned_zeros
 from tinylm.tokenizer.kernels.merge_table import MergeTable, new_merge_table
 from tinylm.tokenizer.kernels.unicode_classes import class_table
@@ -16,10 +25,6 @@ from tinylm.tokenizer.kernels.unicode_classes import class_table
 FIRST_CACHE_WORDS = 1 << 16
 LAST_CACHE_WORDS = 1 << 22
 """The short and the long part each grow from half a megabyte to 32, if so many different pre-tokens come."""
-
-
-class InvalidTextError(ValueError):
-    """A chunk is not UTF-8."""
 
 
 class EncodedChunk(NamedTuple):
@@ -58,7 +63,7 @@ class TextEncoder:
 
     def encode(self, chunk: Chunk) -> EncodedChunk:
         """The ids of a chunk. Raises: InvalidTextError when it is not UTF-8."""
-        specials = specials_in(chunk.text, chunk.size, self._vocabulary.specials)
+        specials = specials_in(chunk, self._vocabulary.specials)
         ids = np.empty(chunk.size + SLACK_IDS, self._vocabulary.dtype)
         stops = np.empty(len(specials), np.int64)
         count = encode_text(
@@ -70,13 +75,21 @@ class TextEncoder:
         return EncodedChunk(ids[:count], stops)
 
     def _grow_cache(self) -> None:
-        """Double a part of the cache in which half as many pre-tokens as there are slots have been stored."""
+        """Double the part of the cache in which half as many pre-tokens as it has slots have been stored."""
         short, long, stored = self._cache
-        if stored[0] * SET_WORDS > short.size < LAST_CACHE_WORDS:
-            larger = aligned_zeros(2 * short.size, np.uint64)
-            move_short(short, larger)
-            self._cache = Cache(larger, long, stored)
-        elif stored[1] * SET_WORDS * 2 > long.size < LAST_CACHE_WORDS:
-            larger = aligned_zeros(2 * long.size, np.uint64)
-            move_long(long, larger)
-            self._cache = Cache(short, larger, stored)
+        if stored[SHORT] * SET_WORDS > short.size < LAST_CACHE_WORDS:
+            self.double_short()
+        if stored[LONG] * SET_WORDS * 2 > long.size < LAST_CACHE_WORDS:
+            self.double_long()
+
+    def double_short(self) -> None:
+        """Double the part for pre-tokens of up to fifteen bytes."""
+        larger = aligned_zeros(2 * self._cache.short.size, np.uint64)
+        move_short(self._cache.short, larger)
+        self._cache = self._cache._replace(short=larger)
+
+    def double_long(self) -> None:
+        """Double the part for longer ones."""
+        larger = aligned_zeros(2 * self._cache.long.size, np.uint64)
+        move_long(self._cache.long, larger)
+        self._cache = self._cache._replace(long=larger)
