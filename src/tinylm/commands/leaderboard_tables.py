@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tinylm.commands.console import count_text, duration, table
+from tinylm.commands.differences_table import differences_table
 
 if TYPE_CHECKING:
     from tinylm.experiments.leaderboard.board import Board, Entry
@@ -37,7 +38,7 @@ def board_text(ranked: "Sequence[Ranked]") -> str:
         "H100-h", "tokens/s", "verified", "round",
     ]  # fmt: skip
     text = table(headers, [_row(item) for item in ranked], left=2)
-    return "\n\n".join([text, *differences_text(ranked)])
+    return f"{text}\n\n{differences_table({item.entry.name: item.differences for item in ranked})}"
 
 
 def _row(item: "Ranked") -> list[str]:
@@ -57,21 +58,6 @@ def _row(item: "Ranked") -> list[str]:
         {None: "not yet", True: "yes", False: "NO"}[entry.verified],
         entry.round or "",
     ]
-
-
-def differences_text(ranked: "Sequence[Ranked]") -> list[str]:
-    """A table of the settings that are not the same in all entries; none when there are none."""
-    from tinylm.experiments.trials import short_keys, value_text
-
-    keys = list(ranked[0].differences)
-    if not keys:
-        return []
-    shown = short_keys(keys)
-    rows = [
-        [item.entry.name, *("" if (value := item.differences[key]) is None else value_text(value) for key in keys)]
-        for item in ranked
-    ]
-    return [table(["what differs", *(shown[key] for key in keys)], rows)]
 
 
 def verifications_text(outcomes: "Sequence[Verification]") -> str:

@@ -1,10 +1,11 @@
-"""How far a run is, from the end of its `metrics.jsonl`."""
+"""How far a run is, and whether anyone is at it."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from tinylm.configs.run import RunConfig
+from tinylm.errors import TinylmError
+from tinylm.files import lock
 
 TAIL_BYTES = 4096
 """More than two lines of metrics."""
@@ -22,6 +23,12 @@ def latest_step(metrics: Path) -> dict[str, Any] | None:
     return next((record for record in whole if "loss" in record), None)
 
 
-def share_done(config: RunConfig, step: dict[str, Any]) -> float:
-    """Part of the training that lies behind a step."""
-    return float(step["step"] / config.train.steps) if config.train.steps else 0.0
+def is_being_written(run: Path) -> bool:
+    """Whether a process, of this or another program, holds the run's lock."""
+    if not (run / ".lock").exists():
+        return False
+    try:
+        with lock(run / ".lock", ""):
+            return False
+    except TinylmError:
+        return True

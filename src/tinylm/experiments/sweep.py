@@ -20,7 +20,7 @@ from typing import Literal
 
 from tinylm.configs.loader import to_toml
 from tinylm.errors import ConfigError, TinylmError
-from tinylm.experiments.progress import latest_step, share_done
+from tinylm.experiments.progress import is_being_written, latest_step
 from tinylm.experiments.trials import Trial, TrialResult, shared_problems
 from tinylm.files import lock, write_text
 from tinylm.training.device import choose_device
@@ -151,8 +151,7 @@ class _Pool:
             if child.poll() is None:
                 step = latest_step(state.run / "metrics.jsonl")
                 if step:
-                    share = share_done(state.trial.config, step)
-                    self._states[name] = replace(state, share=share, loss=step.get("loss"))
+                    self._states[name] = replace(state, share=step["fraction"], loss=step["loss"])
             else:
                 del self._children[name]
                 self._states[name] = self._outcome(state, child.returncode)
@@ -170,7 +169,7 @@ class _Pool:
 
     def _start(self, name: str) -> None:
         state = self._states[name]
-        if _written_by_another(state.run):
+        if is_being_written(state.run):
             self._states[name] = replace(state, status="running")
             self._queue.append(name)
             return
@@ -224,13 +223,3 @@ def last_words(log: Path, exit_code: int) -> str:
         return f"killed by signal {-exit_code}"
     lines = log.read_text(errors="replace").splitlines()
     return lines[-1].removeprefix("error: ") if lines else f"exit code {exit_code}"
-
-
-def _written_by_another(run: Path) -> bool:
-    if not run.is_dir():
-        return False
-    try:
-        with RunDirectory(run).writer():
-            return False
-    except TinylmError:
-        return True

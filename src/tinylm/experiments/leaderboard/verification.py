@@ -12,8 +12,8 @@ from tinylm.experiments.leaderboard.board import Board, Entry
 from tinylm.experiments.leaderboard.facts import text_facts, weights_sha256
 from tinylm.experiments.leaderboard.rules import Rules
 from tinylm.model.build import build_loss
+from tinylm.training import evaluation
 from tinylm.training.device import choose_execution
-from tinylm.training.evaluation import mean_loss
 from tinylm.training.run_directory import RunDirectory
 from tinylm.training.trained import TrainedModel
 
@@ -76,4 +76,4 @@ def evaluate(trained: TrainedModel, tokens: Tokens, config: RunConfig) -> float:
         num_batches=0,
         device=execution.device,
     )
-    return mean_loss(trained.model.to(execution.device), batches, build_loss(config.model), execution)
+    return evaluation.evaluate(trained.model.to(execution.device), batches, build_loss(config.model), execution).loss
