@@ -30,7 +30,7 @@ def count_pretokens(
     Raises: TinylmError when an input is missing, empty or not UTF-8, or a worker is killed.
     """
     SpecialSplitter(settings.special_tokens)  # refuses what cannot be one
-    if not suits_kernels(sources, settings.pattern):
+    if not suits_kernels(sources, settings.pattern, "train"):
         counts = count_in_python(sources, settings, invalid=invalid, num_workers=num_threads, on_bytes=on_bytes)
         return WordCounts.of(counts)
     prepare_kernels("train", on_compile)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from tinylm.tokenizer.sources import Source
 from tinylm.tokenizer.special import SpecialSplitter
 from tinylm.tokenizer.text_stream import Block, Invalid, read_blocks
 from tinylm.tokenizer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from tinylm.tokenizer.kernels.compilation import Part
 
 
 def encode_files(
@@ -31,15 +35,17 @@ def encode_files(
 
     Raises: TinylmError when an input is missing, empty or not UTF-8, or a worker is killed.
     """
-    if not suits_kernels(sources, tokenizer.pattern):
+    part: Part = "encode-uint16" if tokenizer.vocab_size <= 1 << 16 else "encode-uint32"
+    if not suits_kernels(sources, tokenizer.pattern, part):
         yield from encode_in_python(sources, tokenizer, invalid=invalid, num_workers=num_threads)
         return
     from tinylm.tokenizer.kernels import files
 
-    vocabulary = tokenizer.kernel_vocabulary
-    prepare_kernels("encode-uint16" if vocabulary.dtype is np.uint16 else "encode-uint32", on_compile)
+    prepare_kernels(part, on_compile)
     num_threads = num_threads or available_cores()
-    yield from files.encode_files(sources, vocabulary, invalid=invalid, num_threads=num_threads, start=start)
+    yield from files.encode_files(
+        sources, tokenizer.kernel_vocabulary, invalid=invalid, num_threads=num_threads, start=start
+    )
 
 
 def encode_in_python(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tinylm import files
 from tinylm.files import STDIO
 from tinylm.tokenizer.sources import Source, total_size_bytes
 
@@ -15,17 +16,33 @@ PATTERN = "gpt2"
 """The pattern that the kernels know; others take `regex`, at a hundredth of the speed."""
 
 SMALLEST_BYTES = 1 << 20
-"""Less text than this is done sooner than the kernels are loaded, let alone compiled."""
+"""Less text than this is done sooner than the kernels are loaded."""
+
+WORTH_COMPILING_BYTES = 1 << 23
+"""Less text than this is done sooner than the kernels are compiled, which takes half a minute once."""
+
+COMPRESSION_RATIO = 4
+"""About how many bytes of text there are to a byte of a compressed file."""
 
 
-def suits_kernels(sources: Sequence[Source], pattern: str) -> bool:
+def suits_kernels(sources: Sequence[Source], pattern: str, part: "Part") -> bool:
     """Whether to use them."""
     if pattern != PATTERN:
         return False
-    if any(str(source.path) == STDIO for source in sources):
-        return standard_input_exceeds(SMALLEST_BYTES)
+    paths = [source.path for source in sources]
+    if STDIO in map(str, paths):
+        return pays(standard_input_size(WORTH_COMPILING_BYTES), part)
     size = total_size_bytes(sources)
-    return size is None or size >= SMALLEST_BYTES
+    return pays(files.total_size_bytes(paths) * COMPRESSION_RATIO if size is None else size, part)
+
+
+def pays(size: int, part: "Part") -> bool:
+    """Whether so many bytes are done sooner by the kernels, their compilation counted if it is still to come."""
+    if not SMALLEST_BYTES <= size < WORTH_COMPILING_BYTES:
+        return size >= SMALLEST_BYTES
+    from tinylm.tokenizer.kernels import compilation
+
+    return compilation.is_compiled(part)
 
 
 def prepare_kernels(part: "Part", on_compile: Callable[[], None]) -> None:
@@ -37,11 +54,11 @@ def prepare_kernels(part: "Part", on_compile: Callable[[], None]) -> None:
         compilation.compile_part(part)
 
 
-def standard_input_exceeds(size: int) -> bool:
-    """Whether standard input holds more than `size` bytes. What has been looked at is still there to be read."""
-    head = sys.stdin.buffer.read(size + 1)
+def standard_input_size(limit: int) -> int:
+    """Bytes on standard input, at most `limit`. What has been looked at is still there to be read."""
+    head = sys.stdin.buffer.read(limit)
     sys.stdin = io.TextIOWrapper(io.BufferedReader(_Rejoined(head, sys.stdin)))
-    return len(head) > size
+    return len(head)
 
 
 class _Rejoined(io.RawIOBase):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tinylm.errors import UsageError
 from tinylm.tokenizer.count import count_pretokens
-from tinylm.tokenizer.kernel_choice import SMALLEST_BYTES, prepare_kernels
+from tinylm.tokenizer.kernel_choice import pays, prepare_kernels
 from tinylm.tokenizer.merge import NUM_BYTES, merge_words
 from tinylm.tokenizer.sources import Source, total_size_bytes, whole
 from tinylm.tokenizer.text_stream import Invalid
@@ -83,7 +83,7 @@ def train_on_words(
 ) -> Tokenizer:
     """The second stage of training."""
     num_merges = merges_wanted(vocab_size, len(settings.special_tokens))
-    learn = learn_in_kernels if words.text_bytes >= SMALLEST_BYTES else learn_in_python
+    learn = learn_in_kernels if pays(words.text_bytes, "train") else learn_in_python
     merges: list[tuple[bytes, bytes]] = []
     for merge in learn(words, num_merges, on_progress):
         merges.append(merge)

@@ -1,0 +1,61 @@
+"""The kernels are used where they pay, and no small input waits for their compilation."""
+
+import gzip
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinylm.tokenizer.kernel_choice import (
+    SMALLEST_BYTES,
+    WORTH_COMPILING_BYTES,
+    pays,
+    standard_input_size,
+    suits_kernels,
+)
+from tinylm.tokenizer.kernels import compilation
+from tinylm.tokenizer.sources import whole
+
+
+@pytest.mark.parametrize(
+    ("size", "compiled", "answer"),
+    [
+        (SMALLEST_BYTES - 1, True, False),
+        (SMALLEST_BYTES, True, True),
+        (SMALLEST_BYTES, False, False),
+        (WORTH_COMPILING_BYTES - 1, False, False),
+        (WORTH_COMPILING_BYTES, False, True),
+    ],
+)
+def test_compilation_is_paid_for_large_texts_only(
+    size: int, compiled: bool, answer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled kernels serve from SMALLEST_BYTES on; until they are compiled, from WORTH_COMPILING_BYTES."""
+    monkeypatch.setattr(compilation, "is_compiled", lambda _part: compiled)
+    assert pays(size, "train") is answer
+
+
+def test_other_patterns_go_through_regex(tmp_path: Path) -> None:
+    """The kernels know one pattern; a large text with another does not go through them."""
+    text = tmp_path / "text"
+    text.write_bytes(b"a " * (WORTH_COMPILING_BYTES // 2))
+    assert suits_kernels(whole([text]), "gpt2", "train")
+    assert not suits_kernels(whole([text]), "cl100k", "train")
+
+
+def test_a_compressed_text_counts_with_what_it_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small archive is a small text: it does not wait for a compilation."""
+    monkeypatch.setattr(compilation, "is_compiled", lambda _part: False)
+    archive = tmp_path / "text.gz"
+    archive.write_bytes(gzip.compress(b"a few words"))
+    assert not suits_kernels(whole([archive]), "gpt2", "train")
+
+
+def test_standard_input_is_measured_and_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at the size of standard input takes nothing from it, however often it is done."""
+    text = bytes(range(256)) * 40
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert standard_input_size(100) == 100
+    assert standard_input_size(1 << 20) == len(text)
+    assert sys.stdin.buffer.read() == text
