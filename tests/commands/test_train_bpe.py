@@ -113,7 +113,7 @@ def test_invalid_bytes_replaced(invoke: Invoke, tmp_path: Path) -> None:
 def test_ctrl_c_with_workers(spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     """Ctrl-C while workers count ends all processes with one line, exit code 130 and nothing on disk."""
     process = spawn(
-        *("train-bpe", "-", "--vocab-size", 300, "--threads", 2, "--out", tmp_path / "out"),
+        *("train-bpe", "-", "--vocab-size", 300, "--threads", 2, "--pattern", "cl100k", "--out", tmp_path / "out"),
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
