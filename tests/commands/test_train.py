@@ -20,6 +20,7 @@ Spawn = Callable[..., Popen[str]]
 JSON_KEYS = {
     "schema", "steps", "tokens", "train_loss", "valid_loss", "valid_perplexity", "bits_per_byte", "seconds",
     "tokens_per_second", "mfu", "run", "status", "h100_hours", "budget_seconds", "budget_h100_hours",
+    "valid_tokens", "evaluation_seconds",
 }  # fmt: skip
 
 

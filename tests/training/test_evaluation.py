@@ -7,7 +7,7 @@ import torch
 
 from tinylm.configs.run import TrainConfig
 from tinylm.training.device import choose_execution
-from tinylm.training.evaluation import bits_per_byte, mean_loss, perplexity
+from tinylm.training.evaluation import Evaluation, bits_per_byte, evaluate, perplexity
 
 
 class Recorder(torch.nn.Module):
@@ -22,14 +22,14 @@ def test_a_small_last_batch_weighs_by_its_tokens() -> None:
     """Two batches of 6 and 2 tokens with losses 1 and 5 average to 2, not 3."""
     batches = [(torch.ones(2, 3), torch.ones(2, 3)), (torch.full((1, 2), 5.0), torch.ones(1, 2))]
     execution = choose_execution(TrainConfig(device="cpu", precision="fp32"))
-    assert mean_loss(Recorder(), batches, lambda logits, _: logits.mean(), execution) == 2.0
+    assert evaluate(Recorder(), batches, lambda logits, _: logits.mean(), execution) == Evaluation(2.0, 8)
 
 
 def test_model_is_in_evaluation_mode_and_returns_to_its_own() -> None:
     """Evaluation sets eval mode for the duration only."""
     model = Recorder().train()
     execution = choose_execution(TrainConfig(device="cpu", precision="fp32"))
-    mean_loss(model, [(torch.ones(1, 1), torch.ones(1, 1))], lambda logits, _: logits.mean(), execution)
+    evaluate(model, [(torch.ones(1, 1), torch.ones(1, 1))], lambda logits, _: logits.mean(), execution)
     assert (model.mode_seen, model.training) == (False, True)
 
 

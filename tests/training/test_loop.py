@@ -76,7 +76,7 @@ def test_first_loss_is_about_a_uniform_guess() -> None:
 
 
 def test_evaluation_is_the_mean_over_all_targets() -> None:
-    """eval_batches = 0 gives the exact mean loss of the whole file, window by window."""
+    """eval_batches = 0, or being asked for all, gives the exact mean loss of the file, window by window."""
     made = trainer(train={"eval_batches": 0})
     total = 0.0
     with torch.no_grad():
@@ -84,7 +84,10 @@ def test_evaluation_is_the_mean_over_all_targets() -> None:
             window = torch.from_numpy(TOKENS[start : min(start + 9, 500)].astype(np.int64))[None]
             logits = made.model(window[:, :-1])
             total += torch.nn.functional.cross_entropy(logits[0], window[0, 1:], reduction="sum").item()
-    assert made.evaluate() == pytest.approx(total / 499, abs=1e-6)
+    assert made.evaluate().loss == pytest.approx(total / 499, abs=1e-6)
+    assert made.evaluate().num_tokens == 499
+    assert trainer(train={"eval_batches": 2}).evaluate().num_tokens == 2 * 8 * 8
+    assert trainer(train={"eval_batches": 2}).evaluate(whole=True).num_tokens == 499
 
 
 def test_evaluation_changes_nothing() -> None:

@@ -58,14 +58,16 @@ def test_evaluation_is_not_counted(prepared: Path, tmp_path: Path, monkeypatch: 
 
     evaluate = Trainer.evaluate
 
-    def slowly(trainer: Trainer, *arguments: Any) -> Any:
+    def slowly(trainer: Trainer, **options: Any) -> Any:
         time.sleep(1.0)
-        return evaluate(trainer, *arguments)
+        return evaluate(trainer, **options)
 
     monkeypatch.setattr(Trainer, "evaluate", slowly)
-    records = reports(prepared, tmp_path / "run", *BUDGET, "train.eval_every=20")
-    assert sum(isinstance(record, EvaluationReport) for record in records) > 1
+    records = reports(prepared, tmp_path / "run", *BUDGET, "train.eval_every=60")
+    evaluations = sum(isinstance(record, EvaluationReport) for record in records)
+    assert evaluations > 1
     assert ending(records).seconds == pytest.approx(1.0, abs=0.5)
+    assert ending(records).evaluation_seconds >= evaluations
 
 
 def test_resumed_budget_keeps_the_time_used(prepared: Path, tmp_path: Path) -> None:
@@ -96,3 +98,17 @@ def test_h100_hours_count_by_the_peak_rate(prepared: Path, tmp_path: Path, monke
     assert end.seconds == pytest.approx(1.0, abs=0.5)
     assert end.h100_hours == pytest.approx(end.seconds / 3600 / 1000)
     assert (end.budget_seconds, end.budget_h100_hours) == (None, 1e-3 / 3600)
+
+
+def test_final_evaluation_of_the_whole_file(prepared: Path, tmp_path: Path) -> None:
+    """final_eval = "full" makes the last evaluation, and no other, one of all tokens; the summary says how many."""
+    from tinylm.data.token_file import open_tokens
+
+    settings = ["train.final_eval=full", "train.eval_every=6", "train.eval_batches=2"]
+    records = reports(prepared, tmp_path / "run", *settings)
+    num_tokens = len(open_tokens(prepared / "valid.npy").tokens) - 1
+    counts = [record.valid_tokens for record in records if isinstance(record, EvaluationReport)]
+    assert counts == [2 * 4 * 16, num_tokens]
+    assert ending(records).valid_tokens == num_tokens
+    whole = ending(reports(prepared, tmp_path / "whole", "train.eval_batches=0"))
+    assert ending(records).valid_loss == whole.valid_loss

@@ -29,7 +29,7 @@ def step(number: int, loss: float = 1.0) -> StepReport:
 
 def test_log_every_thins_steps_but_not_evaluations(tmp_path: Path) -> None:
     """With log_every = 2 even steps are logged, and every evaluation."""
-    lines = logged(tmp_path, 2, step(1), step(2), EvaluationReport(3, 2.0, 7.4, None), step(3), step(4))
+    lines = logged(tmp_path, 2, step(1), step(2), EvaluationReport(3, 2.0, 7.4, None, 64), step(3), step(4))
     assert [line["step"] for line in lines] == [2, 3, 4]
 
 

@@ -162,7 +162,8 @@ def _valid_text(end: "EndReport") -> str:
     if end.valid_loss is None or end.valid_perplexity is None:
         return ""
     text = f"   valid loss {end.valid_loss:.4f}   perplexity {end.valid_perplexity:.2f}"
-    return text + (f"   {end.bits_per_byte:.4f} bits/byte" if end.bits_per_byte is not None else "")
+    text += f"   {end.bits_per_byte:.4f} bits/byte" if end.bits_per_byte is not None else ""
+    return f"{text}   ({end.valid_tokens:,} tokens)"
 
 
 def _draw_curve(run: "RunDirectory") -> str:

@@ -48,6 +48,8 @@ class TrainConfig(Table):
     """Steps between evaluations; 0 evaluates at the end only."""
     eval_batches: Steps = 100
     """Batches per evaluation, the same ones each time; 0 is the whole validation file, exactly."""
+    final_eval: Literal["sampled", "full"] = "sampled"
+    """The evaluation at the end: eval_batches like the others, or the whole validation file."""
     save_every: Steps = 500
     """Steps between checkpoints; 0 saves at the end only."""
     keep_checkpoints: Size = 2

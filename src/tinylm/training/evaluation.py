@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 
@@ -11,11 +12,20 @@ from tinylm.training.device import Execution
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How well a model predicts some tokens."""
+
+    loss: float
+    """Mean in nats per token, each token weighing the same."""
+    num_tokens: int
+
+
 @torch.no_grad()
-def mean_loss(
+def evaluate(
     model: torch.nn.Module, batches: Iterable[Batch], loss_function: LossFunction, execution: Execution
-) -> float:
-    """Mean loss in nats over all tokens of `batches`, each token weighing the same; accumulated in float64."""
+) -> Evaluation:
+    """The model on all targets of `batches`, in evaluation mode; accumulated in float64."""
     was_training = model.training
     model.eval()
     total, count = torch.zeros((), dtype=torch.float64), 0
@@ -25,7 +35,7 @@ def mean_loss(
         total += loss.double().cpu() * targets.numel()
         count += targets.numel()
     model.train(was_training)
-    return float(total) / count
+    return Evaluation(float(total) / count, count)
 
 
 def perplexity(loss: float) -> float:

@@ -13,7 +13,7 @@ from tinylm.optim import clip_gradients
 from tinylm.optim.build import build_optimizer
 from tinylm.training.clock import Clock
 from tinylm.training.device import Execution
-from tinylm.training.evaluation import mean_loss
+from tinylm.training.evaluation import Evaluation, evaluate
 from tinylm.training.launched import Launched
 from tinylm.training.length import Length
 from tinylm.training.reports import StepReport
@@ -85,17 +85,20 @@ class Trainer:
         while len(self._launched) > leave:
             yield self._report(self._launched.popleft())
 
-    def evaluate(self) -> float:
-        """Mean loss in nats per token on the validation tokens: the same windows every time."""
+    def evaluate(self, *, whole: bool = False) -> Evaluation:
+        """The model on `eval_batches` batches of the validation tokens, the same every time, or on all of them.
+
+        Not compiled, so that whoever evaluates the checkpoint later gets the same figure.
+        """
         train = self.config.train
         batches = validation_batches(
             self.valid_tokens,
             train.batch_size // train.grad_accumulation,
             self.config.model.context_length,
-            num_batches=train.eval_batches * train.grad_accumulation,
+            num_batches=0 if whole else train.eval_batches * train.grad_accumulation,
             device=self.execution.device,
         )
-        return mean_loss(self.forward, batches, self.loss_function, self.execution)
+        return evaluate(self.model, batches, self.loss_function, self.execution)
 
     def progress(self) -> dict[str, float | int | None]:
         """What a checkpoint must hold besides model and optimizer, as JSON data; see `restore`."""

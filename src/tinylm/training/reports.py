@@ -45,6 +45,8 @@ class EvaluationReport:
     valid_perplexity: float
     bits_per_byte: float | None
     """Comparable across tokenizers; None when the token file does not say how many bytes it came from."""
+    valid_tokens: int
+    """How many tokens were predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class EndReport:
     valid_loss: float | None
     valid_perplexity: float | None
     bits_per_byte: float | None
+    valid_tokens: int | None
+    """How many validation tokens these three figures are a mean over."""
     seconds: float
     """Training time, without evaluation, sampling and saving: what counts against a budget."""
     h100_hours: float
@@ -83,6 +87,8 @@ class EndReport:
     budget_seconds: float | None
     """What the run was given; None when it was given something else."""
     budget_h100_hours: float | None
+    evaluation_seconds: float
+    """Time that evaluations took, beside `seconds`."""
     tokens_per_second: float
     mfu: float
     """Model FLOPs utilization: the model's FLOPs, attention counted densely, over the device's peak rate."""

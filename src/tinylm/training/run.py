@@ -17,6 +17,7 @@ from tinylm.files import write_json
 from tinylm.sampling import generate
 from tinylm.tokenizer import Tokenizer
 from tinylm.training.checkpoint import load_checkpoint, read_state, save_checkpoint
+from tinylm.training.clock import Clock
 from tinylm.training.device import choose_execution
 from tinylm.training.environment import describe_environment
 from tinylm.training.evaluation import bits_per_byte, perplexity
@@ -118,6 +119,7 @@ class _Session:
         self.flops_per_token = training_flops_per_token(ModelShape.of(config.model))
         self.peak_flops = self.execution.peak_flops()
         self.evaluation: EvaluationReport | None = None
+        self.evaluation_clock = Clock()
         self.notes: list[str] = [*self.execution.notes, *self._budget_notes()]
 
     def reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
@@ -147,7 +149,7 @@ class _Session:
                 yield self._end("diverged")
                 return
             if evaluating:
-                yield self._evaluate()
+                yield self._evaluate(whole=last and train.final_eval == "full")
             if sampling:
                 yield self._sample()
             if saving:
@@ -172,6 +174,7 @@ class _Session:
         if self.trainer.fraction > 1:
             raise UsageError(f"{self.run.path}: already at step {step}, beyond train.steps {self.config.train.steps}")
         self.evaluation = EvaluationReport(**saved["evaluation"]) if saved["evaluation"] else None
+        self.evaluation_clock = Clock(saved["evaluation_seconds"])
         self.notes.append(f"resumed from {checkpoint.name}")
 
     def _budget_notes(self) -> Iterator[str]:
@@ -189,11 +192,18 @@ class _Session:
             notes=tuple(self.notes),
         )
 
-    def _evaluate(self) -> EvaluationReport:
-        loss = self.trainer.evaluate()
+    def _evaluate(self, *, whole: bool) -> EvaluationReport:
+        self.evaluation_clock.start()
+        result = self.trainer.evaluate(whole=whole)
+        self.evaluation_clock.stop()
         info = self.inputs.valid.info
-        per_byte = bits_per_byte(loss, info.input_bytes / info.num_tokens) if info else None
-        self.evaluation = EvaluationReport(self.trainer.steps_done, loss, perplexity(loss), per_byte)
+        self.evaluation = EvaluationReport(
+            step=self.trainer.steps_done,
+            valid_loss=result.loss,
+            valid_perplexity=perplexity(result.loss),
+            bits_per_byte=bits_per_byte(result.loss, info.input_bytes / info.num_tokens) if info else None,
+            valid_tokens=result.num_tokens,
+        )
         return self.evaluation
 
     def _sample(self) -> SampleReport:
@@ -218,6 +228,7 @@ class _Session:
             "progress": trainer.progress(),
             "data": self._data_fingerprint(),
             "evaluation": dataclasses.asdict(self.evaluation) if self.evaluation else None,
+            "evaluation_seconds": self.evaluation_clock.seconds,
         }
         path = self.run.checkpoint(trainer.steps_done)
         save_checkpoint(trainer.model, trainer.optimizer, trainer.steps_done, path, extra=extra)
@@ -241,10 +252,12 @@ class _Session:
             valid_loss=evaluation.valid_loss if evaluation else None,
             valid_perplexity=evaluation.valid_perplexity if evaluation else None,
             bits_per_byte=evaluation.bits_per_byte if evaluation else None,
+            valid_tokens=evaluation.valid_tokens if evaluation else None,
             seconds=seconds,
             h100_hours=seconds / 3600 * self.execution.in_h100s(),
             budget_seconds=self.config.train.budget_seconds,
             budget_h100_hours=self.config.train.budget_h100_hours,
+            evaluation_seconds=self.evaluation_clock.seconds,
             tokens_per_second=rate,
             mfu=self.flops_per_token * rate / self.peak_flops,
             run=str(self.run.path),

@@ -17,8 +17,9 @@ from tinylm.training.checkpoint import checkpoint_name, newest_valid
 
 CHANGEABLE = {
     "train.steps", "train.budget_seconds", "train.budget_h100_hours", "train.eval_every", "train.eval_batches",
-    "train.save_every", "train.keep_checkpoints", "train.sample_every", "train.sample_prompt", "train.log_every",
-    "train.compile", "train.device", "tracking.wandb", "tracking.project", "data.train", "data.valid", "data.tokenizer",
+    "train.final_eval", "train.save_every", "train.keep_checkpoints", "train.sample_every", "train.sample_prompt",
+    "train.log_every", "train.compile", "train.device", "tracking.wandb", "tracking.project",
+    "data.train", "data.valid", "data.tokenizer",
 }  # fmt: skip
 """Keys that a resumed run may set anew; the data's content is checked by the tokenizer's fingerprint instead."""
 

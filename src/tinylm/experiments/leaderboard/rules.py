@@ -115,9 +115,12 @@ def same_data(rules: Rules, facts: RunFacts) -> Iterator[str]:
 
 def whole_validation_set(_rules: Rules, facts: RunFacts) -> Iterator[str]:
     """The loss is over the whole validation file."""
-    batches = facts.config.train.eval_batches
-    if batches:
-        yield f"validation: evaluated on {batches} batches; train with train.eval_batches = 0 for the whole file"
+    train = facts.config.train
+    if train.eval_batches and train.final_eval == "sampled":
+        yield (
+            f"validation: evaluated on {train.eval_batches} batches; "
+            'train with train.final_eval = "full" for the whole file'
+        )
 
 
 def sound_weights(_rules: Rules, facts: RunFacts) -> Iterator[str]:
