@@ -6,6 +6,7 @@ from tinylm.accounting.memory import training_memory
 from tinylm.accounting.moments import Training
 from tinylm.accounting.shape import ModelShape
 from tinylm.commands.rehearsal import measured_bytes, traced_bytes
+from tinylm.errors import TinylmError
 
 BASE = {"vocab_size": 1000, "context_length": 64, "d_model": 64, "num_layers": 2, "num_heads": 4, "d_ff": 172}
 CASES = {
@@ -51,3 +52,9 @@ def test_a_trace_allocates_nothing_so_any_size_will_do() -> None:
     predicted = training_memory(shape, 64, Training()).total_bytes
     assert predicted > 100e9
     assert traced_bytes(shape, 64, Training()) == pytest.approx(predicted, rel=0.001)
+
+
+def test_a_model_that_explodes_at_once_has_no_step_to_measure() -> None:
+    """Thirty layers without norms: the optimizer never runs, so its state would be missing from the peak."""
+    with pytest.raises(TinylmError, match="not finite"):
+        measured_bytes(ModelShape(50, 8, 64, 30, 2, 200, norm="none"), 2, Training())

@@ -1,10 +1,13 @@
 """A training step without a run: on tensors that occupy nothing, or for real on made-up tokens."""
 
+import math
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tinylm.accounting.moments import Training
 from tinylm.accounting.shape import ModelShape
+from tinylm.errors import TinylmError
 
 if TYPE_CHECKING:
     from tinylm.configs.run import RunConfig
@@ -43,7 +46,11 @@ def traced_bytes(shape: ModelShape, batch_size: int, training: Training) -> int:
 
 
 def measured_bytes(shape: ModelShape, batch_size: int, training: Training) -> int:
-    """Peak of the second step of a real training on this machine's fastest device."""
+    """Peak of the second step of a real training on this machine's fastest device.
+
+    Raises: TinylmError when the first step's gradient is not finite, for then the optimizer has no state yet.
+    """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would announce itself on stderr
     import numpy as np
 
     from tinylm.accounting.tracing import allocated_peak_bytes
@@ -52,9 +59,10 @@ def measured_bytes(shape: ModelShape, batch_size: int, training: Training) -> in
 
     config = run_config(shape, batch_size, training)
     execution = choose_execution(config.train)
-    tokens = np.zeros(shape.context_length + 1, dtype=np.uint32)
+    tokens = np.arange(2 * shape.context_length, dtype=np.uint32) % shape.vocab_size
     trainer = Trainer(config, tokens, tokens, execution)
-    trainer.step()
+    if not math.isfinite(trainer.step().grad_norm):
+        raise TinylmError("this model's first gradient is not finite, so there is no whole step to measure")
     state = [tensor for tensors in trainer.optimizer.state.values() for tensor in tensors.values()]
     held = [*trainer.model.parameters(), *trainer.model.buffers(), *state]
     return allocated_peak_bytes(trainer.step, execution.device, held)

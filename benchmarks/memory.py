@@ -1,0 +1,71 @@
+"""Predicted and traced memory beside the measured peak of a real training step, ten configurations in one call.
+
+    python benchmarks/memory.py
+
+On a GPU the measure is torch.cuda.max_memory_allocated, on a CPU the allocator's own events. Every configuration runs
+in a process of its own, so that none inherits another's cache. Without a GPU the configurations are smaller.
+"""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import torch
+
+from tinylm.commands.console import table
+
+ON_CPU = [
+    "--preset tinystories --batch-size 8",
+    "--preset tinystories --batch-size 8 --set attention=manual",
+    "--preset tinystories --batch-size 8 --set feed_forward=silu --set d_ff=2112",
+    "--preset tinystories --batch-size 8 --set position=none",
+    "--preset tinystories --batch-size 8 --set norm=none --set num_layers=2",
+    "--preset tinystories --batch-size 8 --set norm_placement=post",
+    "--preset tinystories --batch-size 8 --set train.grad_accumulation=4",
+    "--preset tinystories --batch-size 2 --optimizer muon",
+    "--preset tinystories --batch-size 2 --precision bf16",
+    "--preset owt --batch-size 4",
+]
+ON_GPU = [
+    "--preset tinystories --batch-size 128",
+    "--preset tinystories --batch-size 128 --precision bf16",
+    "--preset tinystories --batch-size 128 --set attention=manual",
+    "--preset tinystories --batch-size 128 --set feed_forward=silu --set d_ff=2112",
+    "--preset owt --batch-size 128 --precision bf16",
+    "--preset owt --batch-size 128 --precision bf16 --optimizer muon",
+    "--preset owt --batch-size 256 --precision bf16 --set train.grad_accumulation=4",
+    "--preset gpt2-small --batch-size 16 --precision bf16",
+    "--preset gpt2-medium --batch-size 8 --precision bf16",
+    "--preset gpt2-xl --batch-size 1 --precision bf16",
+]
+
+
+def rehearse(options: str) -> dict[str, Any]:
+    """One configuration's prediction, trace and measure."""
+    command = [sys.executable, "-m", "tinylm", "memory", *options.split(), "--trace", "--measure", "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    record: dict[str, Any] = json.loads(done.stdout)
+    return record
+
+
+def main() -> None:
+    """Print the table as its rows come in, then the largest error."""
+    on_gpu = torch.cuda.is_available()
+    device = torch.cuda.get_device_name() if on_gpu else "CPU"
+    rows, worst = [], 0.0
+    for options in ON_GPU if on_gpu else ON_CPU:
+        record = rehearse(options)
+        measured = record["measured_bytes"]
+        errors = [record[key] / measured - 1 for key in ("total_bytes", "traced_bytes")]
+        worst = max(worst, abs(errors[0]))
+        amounts = [f"{record[key] / 1e9:.3f}" for key in ("measured_bytes", "total_bytes", "traced_bytes")]
+        rows.append([options, *amounts, *(f"{error:+.2%}" for error in errors)])
+        print(*rows[-1], file=sys.stderr)
+    headers = [f"tinylm memory, on {device}, torch {torch.__version__}", "measured GB", "predicted", "traced"]
+    print(table([*headers, "prediction's error", "trace's"], rows))
+    print(f"largest error of a prediction: {worst:.2%}")
+
+
+if __name__ == "__main__":
+    main()
