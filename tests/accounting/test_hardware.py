@@ -1,9 +1,17 @@
 """Devices by name, and a machine that is measured."""
 
+import os
+
 import pytest
 import torch
 
-from tinylm.accounting.hardware import DEVICES, find_device, measure_matmul_flops, peak_flops
+from tinylm.accounting.hardware import (
+    DEVICES,
+    device_memory_bytes,
+    find_device,
+    measure_matmul_flops,
+    peak_flops,
+)
 
 DRIVER_NAMES = {
     "NVIDIA A100-SXM4-80GB": "a100",
@@ -54,3 +62,8 @@ def test_every_device_is_found_by_its_own_name_and_has_a_source() -> None:
 def test_a_measured_rate_is_that_of_a_matrix_product() -> None:
     """Positive, finite, and below what any CPU core reaches."""
     assert 1e8 < measure_matmul_flops("cpu", torch.float32, size=128, seconds=0.05) < 1e14
+
+
+def test_the_memory_of_a_cpu_is_the_machine_s() -> None:
+    """In bytes, as the operating system reports it."""
+    assert device_memory_bytes(torch.device("cpu")) == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -76,6 +76,16 @@ def peak_flops(name: str, precision: Precision) -> float | None:
     return device.peak_flops(precision) if device else None
 
 
+def device_memory_bytes(device: "torch.device") -> int:
+    """All memory of a device of this machine: a GPU's own, or the RAM."""
+    import psutil
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return int(psutil.virtual_memory().total)
+
+
 def measure_matmul_flops(
     device: "str | torch.device", dtype: "torch.dtype", size: int | None = None, seconds: float = 1.0
 ) -> float:
