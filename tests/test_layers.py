@@ -90,7 +90,9 @@ def test_nothing_below_commands_prints_or_exits() -> None:
                 assert node.func.id not in forbidden, f"{path.relative_to(SOURCE)}:{node.lineno} calls {node.func.id}"
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 name = f"{node.value.id}.{node.attr}"
-                assert name not in {"os.environ", "os.getenv", "sys.exit"}, f"{path.relative_to(SOURCE)}:{node.lineno} {name}"
+                assert name not in {"os.environ", "os.getenv", "sys.exit"}, (
+                    f"{path.relative_to(SOURCE)}:{node.lineno} {name}"
+                )
 
 
 HEAVY = ["torch", "numpy", "numba", "wandb", "matplotlib", "rich"]  # Typer itself imports pydantic for its parameters

@@ -145,7 +145,7 @@ def test_broken_toml_and_foreign_bytes_are_named(tmp_path: Path) -> None:
     broken, foreign = tmp_path / "broken.toml", tmp_path / "foreign.toml"
     broken.write_text("[model\n")
     foreign.write_bytes(b"a = \xff")
-    with pytest.raises(ConfigError, match="not valid TOML: .*line 1"):
+    with pytest.raises(ConfigError, match=r"not valid TOML: .*line 1"):
         load_run_config(broken)
     with pytest.raises(TinylmError, match="not UTF-8 at byte 4"):
         load_run_config(foreign)
