@@ -58,11 +58,11 @@ def encode_by_heap(text, at, length, table, out, count):
     """`encode_pretoken` in O(n log n): tokens are a linked list over their first bytes, mergeable pairs a heap.
 
     A heap item is `rank << POSITION_BITS | position`: ordered as wanted. It is out of date when the pair at its
-    position has another rank by now. A merge adds at most two items and removes a token.
+    position has another rank by now. A merge takes at least one item, adds at most two and removes a token.
     """
-    ids, ranks = np.empty(length, np.int32), np.full(length, NO_MERGE)
-    before, after = np.arange(-1, length - 1), np.arange(1, length + 1)
-    heap, size = np.empty(3 * length, np.int64), 0
+    ids, ranks = np.empty(length, np.int32), np.full(length, np.int32(NO_MERGE))
+    before, after = np.arange(-1, length - 1).astype(np.int32), np.arange(1, length + 1).astype(np.int32)
+    heap, size = np.empty(2 * length, np.int64), 0
     for i in range(length):
         ids[i] = table.byte_ids[text[at + i]]
         if i + 1 < length:
@@ -98,7 +98,7 @@ def push(heap, size, rank, position):
     """Add the pair at `position`, unless it cannot be merged; returns the new size of the min-heap."""
     if rank == NO_MERGE:
         return size
-    item = rank << POSITION_BITS | position
+    item = np.int64(rank) << POSITION_BITS | position
     i = size
     while i > 0 and item < heap[(i - 1) >> 1]:
         heap[i] = heap[(i - 1) >> 1]

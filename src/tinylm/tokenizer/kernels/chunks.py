@@ -11,8 +11,6 @@ from tinylm.tokenizer.kernels.cuts import NO_CUT, Specials, find_specials, last_
 from tinylm.tokenizer.kernels.intrinsics import PADDING
 from tinylm.tokenizer.kernels.unicode_classes import class_table
 
-CHUNK_BYTES = 1 << 20
-
 
 @dataclass(frozen=True)
 class Chunk:
@@ -40,7 +38,7 @@ class InvalidTextError(ValueError):
     """A chunk is not UTF-8."""
 
 
-def read_chunks(stream: BinaryIO, specials: Specials, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
+def read_chunks(stream: BinaryIO, specials: Specials, size: int) -> Iterator[Chunk]:
     """Cut a stream into chunks of up to `size` bytes; larger ones where there is nowhere to cut."""
     text = np.empty(size + PADDING, np.uint8)
     filled = position = 0

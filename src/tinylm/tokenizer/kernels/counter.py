@@ -70,7 +70,7 @@ class PretokenCounter:
         bounds = specials_in(chunk, specials)
         at = 0
         while 0 <= at < chunk.size:
-            self.reserve(STARTS_CAPACITY, (chunk.size - at) // LONGEST_KEY, chunk.size - at)
+            self.reserve(STARTS_CAPACITY, STARTS_CAPACITY, chunk.size - at)
             at = count_text(chunk.text, at, chunk.size, bounds, class_table(), self._tables)
         if at < 0:
             raise InvalidTextError
@@ -89,10 +89,10 @@ class PretokenCounter:
     def reserve(self, short: int, long: int, data: int) -> None:
         """Make room for so many more slots and bytes."""
         tables, used = self._tables, self._tables.used
-        while 2 * SLOT_WORDS * (used[SHORT] + short) > tables.short.size:
-            tables = tables._replace(short=doubled(tables.short, by_key=True))
-        while 2 * SLOT_WORDS * (used[LONG] + long) > tables.long.size:
-            tables = tables._replace(long=doubled(tables.long, by_key=False))
+        if 2 * SLOT_WORDS * (used[SHORT] + short) > tables.short.size:
+            tables = tables._replace(short=larger_table(tables.short, used[SHORT] + short, by_key=True))
+        if 2 * SLOT_WORDS * (used[LONG] + long) > tables.long.size:
+            tables = tables._replace(long=larger_table(tables.long, used[LONG] + long, by_key=False))
         if used[BYTES] + data > tables.data.size:
             larger = np.empty(2 * (used[BYTES] + data), np.uint8)
             larger[: used[BYTES]] = tables.data[: used[BYTES]]
@@ -100,9 +100,9 @@ class PretokenCounter:
         self._tables = tables
 
 
-def doubled(table: npt.NDArray[np.uint64], *, by_key: bool) -> npt.NDArray[np.uint64]:
-    """A table of twice the size with the same slots."""
-    larger = aligned_zeros(2 * table.size, np.uint64)
+def larger_table(table: npt.NDArray[np.uint64], num_slots: int, *, by_key: bool) -> npt.NDArray[np.uint64]:
+    """A table with the same slots that is at most half full with `num_slots`."""
+    larger = aligned_zeros(SLOT_WORDS << int(2 * num_slots - 1).bit_length(), np.uint64)
     move_slots(table, larger, by_key)
     return larger
 
@@ -129,7 +129,7 @@ def next_slot(table, slot):
 def count_text(text, begin, end, specials, classes, tables):
     """Add the pre-tokens of `text[begin:end]`; returns where it stopped.
 
-    That is `end`, or earlier to have the table of short ones made larger, or -1 - position where it is not UTF-8.
+    That is `end`, or earlier to have a table made larger, or -1 - position where it is not UTF-8.
     `specials` is (first byte, byte after it, id) of each special token in the text, in order.
     """
     scratch = Scratch(
@@ -152,7 +152,7 @@ def count_between(text, begin, end, classes, tables, scratch):
     """`count_text` where there are no special tokens."""
     starts, lows, highs, slots = scratch
     short = tables.short
-    while begin < end and 2 * SLOT_WORDS * (tables.used[SHORT] + STARTS_CAPACITY) <= short.size:
+    while begin < end and has_room(short, tables.used[SHORT]) and has_room(tables.long, tables.used[LONG]):
         num_starts = find_starts(text, begin, end, classes, starts)
         if num_starts < 0:
             return num_starts
@@ -168,6 +168,12 @@ def count_between(text, begin, end, classes, tables, scratch):
                 add_word(text, starts[i], starts[i + 1] - starts[i], ONE, lows[i], highs[i], slot, tables)
         begin = starts[num_starts - 1]
     return begin
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def has_room(table, used):
+    """Whether a table stays at most half full with as many pre-tokens more as are found at a time."""
+    return 2 * SLOT_WORDS * (used + STARTS_CAPACITY) <= table.size
 
 
 @njit(nogil=True, cache=True)

@@ -16,6 +16,9 @@ from tinylm.tokenizer.sources import Source
 from tinylm.tokenizer.text_stream import Invalid, no_text, not_utf8
 from tinylm.tokenizer.word_counts import WordCounts
 
+CHUNK_BYTES = 1 << 20
+"""Enough to keep a thread busy for some milliseconds, and little to hold for each."""
+
 Result = TypeVar("Result")
 
 
@@ -91,7 +94,7 @@ def chunks_of(sources: Sequence[Source], specials: Specials, start: Position = B
         bytes_before += part.start - source.start
         end = 0
         with part.open() as stream:
-            for chunk in read_chunks(stream, specials):
+            for chunk in read_chunks(stream, specials, CHUNK_BYTES):
                 end = chunk.position + chunk.size
                 yield SourceChunk(chunk, part, Position(number, part.start + end), bytes_before + end)
         bytes_before += end

@@ -59,7 +59,7 @@ class TextEncoder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         first = (aligned_zeros(FIRST_CACHE_WORDS, np.uint64), aligned_zeros(FIRST_CACHE_WORDS, np.uint64))
-        self._cache = Cache(*first, np.zeros(2, np.int64))
+        self.cache = Cache(*first, np.zeros(2, np.int64))
 
     def encode(self, chunk: Chunk) -> EncodedChunk:
         """The ids of a chunk. Raises: InvalidTextError when it is not UTF-8."""
@@ -67,7 +67,7 @@ class TextEncoder:
         ids = np.empty(chunk.size + SLACK_IDS, self._vocabulary.dtype)
         stops = np.empty(len(specials), np.int64)
         count = encode_text(
-            chunk.text, 0, chunk.size, specials, class_table(), self._vocabulary.table, self._cache, ids, stops
+            chunk.text, 0, chunk.size, specials, class_table(), self._vocabulary.table, self.cache, ids, stops
         )
         if count < 0:
             raise InvalidTextError
@@ -76,7 +76,7 @@ class TextEncoder:
 
     def _grow_cache(self) -> None:
         """Double the part of the cache in which half as many pre-tokens as it has slots have been stored."""
-        short, long, stored = self._cache
+        short, long, stored = self.cache
         if stored[SHORT] * SET_WORDS > short.size < LAST_CACHE_WORDS:
             self.double_short()
         if stored[LONG] * SET_WORDS * 2 > long.size < LAST_CACHE_WORDS:
@@ -84,12 +84,12 @@ class TextEncoder:
 
     def double_short(self) -> None:
         """Double the part for pre-tokens of up to fifteen bytes."""
-        larger = aligned_zeros(2 * self._cache.short.size, np.uint64)
-        move_short(self._cache.short, larger)
-        self._cache = self._cache._replace(short=larger)
+        larger = aligned_zeros(2 * self.cache.short.size, np.uint64)
+        move_short(self.cache.short, larger)
+        self.cache = self.cache._replace(short=larger)
 
     def double_long(self) -> None:
         """Double the part for longer ones."""
-        larger = aligned_zeros(2 * self._cache.long.size, np.uint64)
-        move_long(self._cache.long, larger)
-        self._cache = self._cache._replace(long=larger)
+        larger = aligned_zeros(2 * self.cache.long.size, np.uint64)
+        move_long(self.cache.long, larger)
+        self.cache = self.cache._replace(long=larger)
