@@ -44,7 +44,7 @@ The model
 tinylm train --config {config}{data} --out {out}/run
 
 New stories
-tinylm sample {out}/run --prompt 'Once upon a time' --temperature 0.7 --num-samples 3
+tinylm sample {out}/run --prompt 'Once upon a time' --temperature 0.5 --num-samples 3
 """
 NEXT = """
 Next, with text of your own in mine.txt, and a part of it that is kept for measuring in mine-valid.txt:

@@ -71,10 +71,10 @@ class Telling(dict[str, str | Character]):
         self.grammar = grammar
         self.random = random
 
-    def draw(self, column: str) -> list[str]:
+    def draw(self, column: str, skew: float = SKEW) -> list[str]:
         """A row of the table that has this column; earlier rows are likelier."""
         rows = self.grammar[column].rows
-        return [self.tell(cell) for cell in rows[int(len(rows) * self.random() ** SKEW)]]
+        return [self.tell(cell) for cell in rows[int(len(rows) * self.random() ** skew)]]
 
     def tell(self, text: str) -> str:
         """`text` with its rules drawn and its slots filled."""
