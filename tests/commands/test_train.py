@@ -20,7 +20,7 @@ Spawn = Callable[..., Popen[str]]
 JSON_KEYS = {
     "schema", "steps", "tokens", "train_loss", "valid_loss", "valid_perplexity", "bits_per_byte", "seconds",
     "tokens_per_second", "mfu", "run", "status", "h100_hours", "budget_seconds", "budget_h100_hours",
-    "valid_tokens", "evaluation_seconds",
+    "valid_tokens", "evaluation_seconds", "memory_bytes", "last_valid_loss",
 }  # fmt: skip
 
 
@@ -55,7 +55,19 @@ def test_run_leaves_the_files_of_the_format(invoke: Invoke, prepared: Path, tmp_
     lines = metrics(run)
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 13))
     assert [line["step"] for line in lines if "valid_loss" in line] == [6, 12]
-    assert lines[0].keys() == {"step", "loss", "lr", "grad_norm", "tokens", "seconds", "tokens_per_second", "fraction"}
+    assert lines[0].keys() == {
+        "step",
+        "loss",
+        "lr",
+        "grad_norm",
+        "tokens",
+        "seconds",
+        "tokens_per_second",
+        "fraction",
+        "data_seconds",
+        "memory_bytes",
+        "update_ratio",
+    }
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-00000010", "step-00000012"]
 
 
@@ -179,7 +191,7 @@ def test_divergence_is_exit_code_3_and_keeps_the_last_good_checkpoint(
         tensors = safetensors.numpy.load_file(checkpoint / "model.safetensors")
         assert tensors
     again = invoke("train", "--config", prepared / "config.toml", *absurd, "--out", run, "--json")
-    assert again.exit_code == 3
+    assert again.exit_code == 3, again.output
 
 
 @pytest.mark.parametrize("flag", ["--no-rope", "--no-rmsnorm", "--post-norm", "--ffn-silu", "--weight-tying"])

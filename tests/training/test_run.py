@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tinylm.configs.loader import load_run_config
 from tinylm.training import device
-from tinylm.training.reports import EndReport, EvaluationReport, Report, StepReport
+from tinylm.training.device import Measurement
+from tinylm.training.reports import EndReport, EvaluationReport, NoteReport, ProfileReport, Report, StepReport
 from tinylm.training.run import train_run
 
 BUDGET = ["train.budget_seconds=1", "train.eval_every=0", "train.save_every=0"]
@@ -58,9 +61,9 @@ def test_evaluation_is_not_counted(prepared: Path, tmp_path: Path, monkeypatch: 
 
     evaluate = Trainer.evaluate
 
-    def slowly(trainer: Trainer, **options: Any) -> Any:
+    def slowly(trainer: Trainer, model: Any, **options: Any) -> Any:
         time.sleep(1.0)
-        return evaluate(trainer, **options)
+        return evaluate(trainer, model, **options)
 
     monkeypatch.setattr(Trainer, "evaluate", slowly)
     records = reports(prepared, tmp_path / "run", *BUDGET, "train.eval_every=60")
@@ -92,7 +95,7 @@ def test_complete_budget_is_complete(prepared: Path, tmp_path: Path) -> None:
 
 def test_h100_hours_count_by_the_peak_rate(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device with a thousandth of an H100's 989.4 TFLOP/s gets a thousand seconds for each of an H100's."""
-    monkeypatch.setattr(device, "measured_peak", lambda *_: 989.4e9)
+    monkeypatch.setattr(device, "measure", lambda *_: Measurement(989.4e9, 1.0))
     records = reports(prepared, tmp_path / "run", f"train.budget_h100_hours={1e-3 / 3600}")
     end = ending(records)
     assert end.seconds == pytest.approx(1.0, abs=0.5)
@@ -112,3 +115,57 @@ def test_final_evaluation_of_the_whole_file(prepared: Path, tmp_path: Path) -> N
     assert ending(records).valid_tokens == num_tokens
     whole = ending(reports(prepared, tmp_path / "whole", "train.eval_batches=0"))
     assert ending(records).valid_loss == whole.valid_loss
+
+
+def test_averaged_weights_are_evaluated_saved_and_resumed(prepared: Path, tmp_path: Path) -> None:
+    """With ema_decay both losses are reported; a run in two parts has the weights and averages of one in one part."""
+    from tinylm.training.trained import TrainedModel
+
+    average = ["train.ema_decay=0.9", "schedule.kind=constant", "train.eval_every=0", "train.save_every=6"]
+    records = reports(prepared, tmp_path / "whole", *average)
+    stopped = reports(prepared, tmp_path / "parts", *average, should_stop=after(4))
+    assert ending(stopped).steps == 5
+    reports(prepared, tmp_path / "parts", *average)
+    for name in ("model.safetensors", "average.safetensors"):
+        files = [tmp_path / run / "checkpoints" / "step-00000012" / name for run in ("whole", "parts")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    end, plain = ending(records), ending(reports(prepared, tmp_path / "plain", *average, "train.ema_decay=0"))
+    assert end.last_valid_loss == plain.valid_loss
+    assert end.valid_loss != plain.valid_loss
+    assert plain.last_valid_loss is None
+    used, averaged = TrainedModel.load(tmp_path / "whole").model.state_dict(), load_file(files[0])
+    assert used.keys() == averaged.keys()
+    assert all(torch.equal(used[name], averaged[name]) for name in used)
+
+
+def test_what_was_done_otherwise_is_said(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running out of memory in the first step leaves a note, and the run goes on to its end."""
+    from tinylm.training import loop
+
+    build_loss = loop.build_loss
+
+    def at_most_two_sequences(config: Any) -> Any:
+        def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            if torch.is_grad_enabled() and len(targets) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return build_loss(config)(logits, targets)
+
+        return loss
+
+    monkeypatch.setattr(loop, "build_loss", at_most_two_sequences)
+    records = reports(prepared, tmp_path / "run")
+    (note,) = [record for record in records if isinstance(record, NoteReport)]
+    assert (note.step, note.text.partition(":")[0]) == (1, "out of memory")
+    assert ending(records).status == "done"
+
+
+def test_profile_is_written_to_the_run(prepared: Path, tmp_path: Path) -> None:
+    """Some steps profiled are one report and one trace, and change nothing else."""
+    config = load_run_config(prepared / "config.toml")
+    records = list(train_run(config, tmp_path / "run", profile_steps=2))
+    (profile,) = [record for record in records if isinstance(record, ProfileReport)]
+    assert profile.trace == tmp_path / "run" / "trace.json"
+    assert profile.trace.is_file()
+    assert [step.loss for step in steps(records)] == [
+        step.loss for step in steps(reports(prepared, tmp_path / "plain"))
+    ]

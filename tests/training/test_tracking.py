@@ -24,12 +24,12 @@ def logged(tmp_path: Path, log_every: int, *reports: StepReport | EvaluationRepo
 
 def step(number: int, loss: float = 1.0) -> StepReport:
     """A report of a step."""
-    return StepReport(number, loss, 1e-3, 1.0, 64, 1.0, 64.0, 0.5)
+    return StepReport(number, loss, 1e-3, 1.0, 64, 1.0, 64.0, 0.5, 0.0, 10**9, None)
 
 
 def test_log_every_thins_steps_but_not_evaluations(tmp_path: Path) -> None:
     """With log_every = 2 even steps are logged, and every evaluation."""
-    lines = logged(tmp_path, 2, step(1), step(2), EvaluationReport(3, 2.0, 7.4, None, 64), step(3), step(4))
+    lines = logged(tmp_path, 2, step(1), step(2), EvaluationReport(3, 2.0, 7.4, None, 64, None), step(3), step(4))
     assert [line["step"] for line in lines] == [2, 3, 4]
 
 

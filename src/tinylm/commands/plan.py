@@ -17,7 +17,7 @@ def show_plan(config: "RunConfig", console: Console) -> None:
     from tinylm.accounting.parameters import count_parameters
     from tinylm.accounting.shape import ModelShape
     from tinylm.training.device import choose_execution
-    from tinylm.training.run import load_inputs
+    from tinylm.training.inputs import load_inputs
 
     inputs = load_inputs(config)
     execution = choose_execution(config.train)

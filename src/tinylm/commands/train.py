@@ -1,7 +1,7 @@
 """`tinylm train`: a configuration becomes a run directory."""
 
+import os
 import signal
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinylm.commands import options
-from tinylm.commands.console import Advance, Console, count_text, duration
+from tinylm.commands.console import Console
+from tinylm.commands.train_report import draw_curve, end_text, follow
 from tinylm.errors import NegativeResultError, StoppedError
 
 if TYPE_CHECKING:
     from tinylm.configs.run import RunConfig
-    from tinylm.training.reports import EndReport, Report, StepReport
-    from tinylm.training.run_directory import RunDirectory
 
 
 def train(
@@ -32,6 +31,9 @@ def train(
     post_norm: Annotated[bool, typer.Option("--post-norm", help="model.norm_placement=post")] = False,
     ffn_silu: Annotated[bool, typer.Option("--ffn-silu", help="model.feed_forward=silu")] = False,
     weight_tying: Annotated[bool, typer.Option("--weight-tying", help="model.tie_embeddings=true")] = False,
+    profile: Annotated[
+        int, typer.Option("--profile", metavar="N", min=0, help="Trace N steps of the run, and list where time goes.")
+    ] = 0,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -62,17 +64,19 @@ def train(
 
         show_plan(run_config, console)
     else:
-        _train(run_config, out or Path("runs") / Path(config).stem, console, force=force)
+        _train(run_config, out or Path("runs") / Path(config).stem, console, force=force, profile_steps=profile)
 
 
-def _train(config: "RunConfig", out: Path, console: Console, *, force: bool) -> None:
+def _train(config: "RunConfig", out: Path, console: Console, *, force: bool, profile_steps: int) -> None:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would announce itself on stderr
     from tinylm.training.run import train_run
     from tinylm.training.run_directory import RunDirectory
 
     stop = StopRequest()
     with console.progress("training", 1.0) as advance, stop:
-        end = _follow(train_run(config, out, force=force, should_stop=stop.asked), console, advance)
-    console.result(asdict(end), _end_text(end, _draw_curve(RunDirectory(out))))
+        reports = train_run(config, out, force=force, should_stop=stop.asked, profile_steps=profile_steps)
+        end = follow(reports, console, advance)
+    console.result(asdict(end), end_text(end, draw_curve(RunDirectory(out))))
     if end.status == "diverged":
         raise NegativeResultError(
             f"{out}: diverged at step {end.steps}; the last good checkpoint is kept. "
@@ -80,37 +84,6 @@ def _train(config: "RunConfig", out: Path, console: Console, *, force: bool) -> 
         )
     if end.status == "stopped":
         raise stop.error(out)
-
-
-def _follow(reports: "Iterable[Report]", console: Console, advance: Advance) -> "EndReport":
-    """Show each report as it comes; returns the last."""
-    from tinylm.training import reports as kinds
-
-    for report in reports:
-        match report:
-            case kinds.StartReport():
-                console.note(f"{count_text(report.num_parameters)} parameters on {report.device}, {report.precision}")
-                for note in report.notes:
-                    console.note(f"  {note}")
-                advance(report.fraction)
-            case kinds.StepReport():
-                advance(report.fraction, _step_text(report))
-            case kinds.EvaluationReport():
-                console.note(
-                    f"step {report.step}: valid loss {report.valid_loss:.4f}, perplexity {report.valid_perplexity:.2f}"
-                )
-            case kinds.SampleReport():
-                console.note(f"step {report.step}: {report.text}")
-            case kinds.CheckpointReport():
-                pass
-            case kinds.EndReport():
-                return report
-    raise AssertionError("a run ends with an EndReport")
-
-
-def _step_text(report: "StepReport") -> str:
-    """The figures beside the progress bar."""
-    return f"step {report.step:,}  loss {report.loss:.3f}  {report.tokens_per_second:,.0f} tokens/s"
 
 
 class StopRequest:
@@ -142,35 +115,3 @@ class StopRequest:
     def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-
-
-def _end_text(end: "EndReport", curve: str) -> str:
-    """What a person wants to know when a run ends."""
-    lines = [
-        f"{end.status}: {end.steps:,} steps, {count_text(end.tokens)} tokens in {duration(end.seconds)} "
-        f"({end.tokens_per_second:,.0f} tokens/s, MFU {end.mfu:.0%})",
-        ("train loss not finite" if end.train_loss is None else f"train loss {end.train_loss:.4f}") + _valid_text(end),
-    ]
-    if curve:
-        lines += ["", curve]
-    if end.status == "done":
-        lines += ["", f'next: tinylm sample {end.run} --prompt "Once upon a time"']
-    return "\n".join(lines)
-
-
-def _valid_text(end: "EndReport") -> str:
-    if end.valid_loss is None or end.valid_perplexity is None:
-        return ""
-    text = f"   valid loss {end.valid_loss:.4f}   perplexity {end.valid_perplexity:.2f}"
-    text += f"   {end.bits_per_byte:.4f} bits/byte" if end.bits_per_byte is not None else ""
-    return f"{text}   ({end.valid_tokens:,} tokens)"
-
-
-def _draw_curve(run: "RunDirectory") -> str:
-    """Save the learning curve as a picture; returns it as text, with the picture's path."""
-    from tinylm.training.curves import save_learning_curve, text_curve
-
-    metrics = run.metrics()
-    picture = run.path / "learning-curve.png"
-    save_learning_curve(metrics, picture)
-    return f"{text_curve(metrics)}\n{picture}"

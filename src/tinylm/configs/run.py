@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tinylm.configs.base import Table, exactly_one
 from tinylm.configs.model import ModelConfig, Size
-from tinylm.configs.optim import AdamWConfig, OptimConfig, Positive
+from tinylm.configs.optim import AdamWConfig, Decay, OptimConfig, Positive
 from tinylm.configs.schedule import CosineConfig, ScheduleConfig, Steps, WSDConfig
 
 LENGTHS = ("steps", "budget_seconds", "budget_h100_hours")
@@ -60,6 +60,10 @@ class TrainConfig(Table):
     """What the samples during training begin with."""
     log_every: Size = 1
     """Steps between lines of metrics.jsonl."""
+    update_ratio_every: Steps = 0
+    """Steps between measurements of how far an update moves the weights; 0 for none. Costs a copy of the weights."""
+    ema_decay: Decay = 0.0
+    """Keep an exponential moving average of the weights, evaluate it and write text with it; 0 for none."""
 
     @model_validator(mode="before")
     @classmethod

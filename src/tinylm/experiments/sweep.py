@@ -24,7 +24,7 @@ from tinylm.experiments.progress import is_being_written, latest_step
 from tinylm.experiments.trials import Trial, TrialResult, shared_problems
 from tinylm.files import lock, write_text
 from tinylm.training.device import choose_device
-from tinylm.training.run import load_inputs
+from tinylm.training.inputs import load_inputs
 from tinylm.training.run_directory import RunDirectory
 
 Status = Literal["waiting", "running", "done", "diverged", "failed"]

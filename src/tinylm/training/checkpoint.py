@@ -1,8 +1,9 @@
 """Checkpoints: directories that appear whole or not at all, hold no pickle, and know when they are damaged.
 
 A checkpoint holds `model.safetensors`, `optimizer.safetensors` (one tensor per parameter and state name),
-`state.json` (step, hyperparameters, scalar state, versions, and whatever the loop adds) and `manifest.json` with the
-size and SHA-256 of each: safetensors itself would load a flipped bit without a word.
+`average.safetensors` where an average of the weights is kept, `state.json` (step, hyperparameters, scalar state,
+versions, and whatever the loop adds) and `manifest.json` with the size and SHA-256 of each: safetensors itself would
+load a flipped bit without a word.
 """
 
 import json
@@ -19,6 +20,8 @@ from tinylm.files import atomic_directory, read_json, sha256, write_json
 
 PathLike = str | Path
 MANIFEST = "manifest.json"
+WEIGHTS = "model.safetensors"
+AVERAGE = "average.safetensors"
 
 
 def save_checkpoint(
@@ -28,10 +31,11 @@ def save_checkpoint(
     path: PathLike,
     *,
     extra: Mapping[str, Any] | None = None,
+    average: torch.nn.Module | None = None,
 ) -> None:
     """Write everything needed to go on after `step` to the directory `path`, atomically.
 
-    `extra` is JSON data of the caller's, returned by `read_state`.
+    `extra` is JSON data of the caller's, returned by `read_state`; `average` a model with averaged weights.
     """
     tensors, scalars = _optimizer_state(model, optimizer)
     state = {
@@ -45,7 +49,9 @@ def save_checkpoint(
         "extra": dict(extra or {}),
     }
     with atomic_directory(path) as directory:
-        safetensors.torch.save_model(model, str(directory / "model.safetensors"))
+        safetensors.torch.save_model(model, str(directory / WEIGHTS))
+        if average is not None:
+            safetensors.torch.save_model(average, str(directory / AVERAGE))
         safetensors.torch.save_file(tensors, str(directory / "optimizer.safetensors"))
         write_json(directory / "state.json", state)
         write_json(directory / MANIFEST, {file.name: _fingerprint(file) for file in sorted(directory.iterdir())})
@@ -58,16 +64,42 @@ def load_checkpoint(path: PathLike, model: torch.nn.Module, optimizer: torch.opt
     """
     path = Path(path)
     verify_checkpoint(path)
-    try:
-        safetensors.torch.load_model(model, str(path / "model.safetensors"))
-    except RuntimeError as error:
-        raise TinylmError(f"{path}: does not fit the model: {' '.join(str(error).split())}") from error
+    _load_weights(path / WEIGHTS, model)
     state = read_json(path / "state.json")
     if optimizer is not None:
         tensors = safetensors.torch.load_file(str(path / "optimizer.safetensors"))
         _restore_optimizer(model, optimizer, tensors, state)
         torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["rng"]), dtype=torch.uint8))
     return int(state["step"])
+
+
+def load_result(path: PathLike, model: torch.nn.Module) -> int:
+    """Load into `model` the weights that the training was for: averaged ones where there are such; returns the step.
+
+    Raises: TinylmError as `load_checkpoint` does.
+    """
+    path = Path(path)
+    verify_checkpoint(path)
+    _load_weights(result_file(path), model)
+    return int(read_json(path / "state.json")["step"])
+
+
+def load_average(path: PathLike, model: torch.nn.Module) -> None:
+    """Load the averaged weights of a checkpoint saved with such."""
+    _load_weights(Path(path) / AVERAGE, model)
+
+
+def result_file(path: PathLike) -> Path:
+    """The file of the weights that `load_result` takes."""
+    average = Path(path) / AVERAGE
+    return average if average.is_file() else Path(path) / WEIGHTS
+
+
+def _load_weights(file: Path, model: torch.nn.Module) -> None:
+    try:
+        safetensors.torch.load_model(model, str(file))
+    except RuntimeError as error:
+        raise TinylmError(f"{file.parent}: does not fit the model: {' '.join(str(error).split())}") from error
 
 
 def read_state(path: PathLike) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import time
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -44,14 +45,22 @@ class Execution:
         """How many steps the host may be ahead of the device: a GPU computes while the next step is prepared."""
         return 1 if self.device.type == "cuda" else 0
 
+    def prepare(self) -> None:
+        """Set PyTorch up: fp32 products are exact where fp32 was chosen; beside bf16 they may round as TF32 does."""
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high" if self.precision == "bf16" else "highest")
+
+    def measured(self) -> "Measurement":
+        """What this machine gives; takes a moment, once in a process."""
+        return measure(self.device, self.dtype)
+
     def peak_flops(self) -> float:
         """FLOP/s that MFU is relative to: the maker's dense figure, or measured on the spot where there is none."""
-        return listed_peak(self.device, self.precision) or measured_peak(self.device, self.dtype)
+        return listed_peak(self.device, self.precision) or self.measured().peak_flops
 
     def in_h100s(self) -> float:
         """How many H100s this device is: its peak bf16 rate, or where none is listed the measured peak, over theirs."""
-        peak = listed_peak(self.device, "bf16") or measured_peak(self.device, self.dtype)
-        return peak / H100_PEAK_FLOPS
+        return (listed_peak(self.device, "bf16") or self.measured().peak_flops) / H100_PEAK_FLOPS
 
     def budget_seconds(self, train: TrainConfig) -> float | None:
         """What a run's time budget comes to on this device; None for a run in steps."""
@@ -70,10 +79,23 @@ def listed_peak(device: torch.device, precision: Literal["fp32", "bf16"]) -> flo
     return hardware.peak_flops(torch.cuda.get_device_name(device), precision) if device.type == "cuda" else None
 
 
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a device did when it multiplied matrices."""
+
+    peak_flops: float
+    """FLOP/s."""
+    share_of_cores: float
+    """CPU time that the process got, over that of all of its threads; of meaning for a CPU only."""
+
+
 @functools.cache
-def measured_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of matrix products, measured once in a process."""
-    return hardware.measure_matmul_flops(device, dtype, seconds=PEAK_MEASURING_SECONDS)
+def measure(device: torch.device, dtype: torch.dtype) -> Measurement:
+    """Multiply matrices for a moment."""
+    started, used = time.perf_counter(), time.process_time()
+    peak_flops = hardware.measure_matmul_flops(device, dtype, seconds=PEAK_MEASURING_SECONDS)
+    seconds, used = time.perf_counter() - started, time.process_time() - used
+    return Measurement(peak_flops, used / seconds / torch.get_num_threads())
 
 
 def choose_execution(config: TrainConfig) -> Execution:
@@ -116,7 +138,8 @@ def _device_note(asked: str) -> str:
 
 def _choose_bf16(asked: str, device: torch.device) -> tuple[bool, str]:
     if asked != "auto":
-        return asked == "bf16", f"precision {asked}: as asked"
+        exact = ", without TF32" if asked == "fp32" and device.type == "cuda" else ""
+        return asked == "bf16", f"precision {asked}: as asked{exact}"
     if has_native_bf16(device):
         return True, "precision bf16: this device has it in hardware"
     return False, "precision fp32: no bf16 hardware here, and emulated it is slower"

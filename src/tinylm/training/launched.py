@@ -13,17 +13,19 @@ class Launched:
     lr: float
     fraction: float
     """Share of the run that lies behind when the step ends."""
+    data_seconds: float
+    """How long the step waited for its batch."""
     _figures: torch.Tensor
     _arrived: torch.cuda.Event | None
 
     @classmethod
-    def now(cls, step: int, *, lr: float, fraction: float, figures: torch.Tensor) -> "Launched":
+    def now(cls, step: int, lr: float, fraction: float, data_seconds: float, figures: torch.Tensor) -> "Launched":
         """Send `figures` (a vector on the device) on their way without waiting for the step to be computed."""
         arrived = torch.cuda.Event() if figures.is_cuda else None  # type: ignore[no-untyped-call]
         on_host = figures.to("cpu", non_blocking=True)
         if arrived is not None:
             arrived.record()
-        return cls(step, lr, fraction, on_host, arrived)
+        return cls(step, lr, fraction, data_seconds, on_host, arrived)
 
     def wait(self) -> list[float]:
         """The figures, once the device has computed them."""

@@ -15,6 +15,8 @@ class StartReport:
     num_parameters: int
     device: str
     precision: str
+    peak_tokens_per_second: float
+    """The rate at which MFU would be 1."""
     notes: tuple[str, ...] = ()
     """What was chosen or skipped, and why: one line each."""
 
@@ -33,6 +35,12 @@ class StepReport:
     tokens_per_second: float
     fraction: float
     """Share of the run that lies behind: of its steps, or of its budget."""
+    data_seconds: float
+    """How long the step waited for its batch."""
+    memory_bytes: int
+    """The most memory so far: allocated on a GPU, or held by the process."""
+    update_ratio: float | None
+    """Norm of the update over that of the weights, every `update_ratio_every` steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,8 @@ class EvaluationReport:
     """Comparable across tokenizers; None when the token file does not say how many bytes it came from."""
     valid_tokens: int
     """How many tokens were predicted."""
+    last_valid_loss: float | None
+    """Of the weights as the last step left them, when the others are of their average; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,36 @@ class CheckpointReport:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteReport:
+    """Something was done otherwise than planned: a line for a person."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation's part in the profiled steps, without the operations that it calls."""
+
+    name: str
+    calls: int
+    seconds: float
+    share: float
+    """Of the time of all operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileReport:
+    """Where the time of some steps went."""
+
+    step: int
+    trace: Path
+    """For chrome://tracing or https://ui.perfetto.dev."""
+    operations: tuple[Operation, ...]
+    """The longest, longest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndReport:
     """The last record of an invocation; the keys of `summary.json` and of `tinylm train --json`."""
 
@@ -80,6 +120,8 @@ class EndReport:
     bits_per_byte: float | None
     valid_tokens: int | None
     """How many validation tokens these three figures are a mean over."""
+    last_valid_loss: float | None
+    """Of the weights as the last step left them, when the others are of their average; else None."""
     seconds: float
     """Training time, without evaluation, sampling and saving: what counts against a budget."""
     h100_hours: float
@@ -90,9 +132,20 @@ class EndReport:
     evaluation_seconds: float
     """Time that evaluations took, beside `seconds`."""
     tokens_per_second: float
+    memory_bytes: int
+    """The most memory at any time: allocated on a GPU, or held by the process."""
     mfu: float
     """Model FLOPs utilization: the model's FLOPs, attention counted densely, over the device's peak rate."""
     run: str
 
 
-Report = StartReport | StepReport | EvaluationReport | SampleReport | CheckpointReport | EndReport
+Report = (
+    StartReport
+    | StepReport
+    | EvaluationReport
+    | SampleReport
+    | CheckpointReport
+    | NoteReport
+    | ProfileReport
+    | EndReport
+)

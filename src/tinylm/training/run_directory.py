@@ -18,8 +18,8 @@ from tinylm.training.checkpoint import checkpoint_name, newest_valid
 CHANGEABLE = {
     "train.steps", "train.budget_seconds", "train.budget_h100_hours", "train.eval_every", "train.eval_batches",
     "train.final_eval", "train.save_every", "train.keep_checkpoints", "train.sample_every", "train.sample_prompt",
-    "train.log_every", "train.compile", "train.device", "tracking.wandb", "tracking.project",
-    "data.train", "data.valid", "data.tokenizer",
+    "train.log_every", "train.update_ratio_every", "train.compile", "train.device",
+    "tracking.wandb", "tracking.project", "data.train", "data.valid", "data.tokenizer",
 }  # fmt: skip
 """Keys that a resumed run may set anew; the data's content is checked by the tokenizer's fingerprint instead."""
 
@@ -32,6 +32,8 @@ class RunDirectory:
         self.config_file = self.path / "config.toml"
         self.metrics_file = self.path / "metrics.jsonl"
         self.summary_file = self.path / "summary.json"
+        self.environment_file = self.path / "environment.json"
+        self.trace_file = self.path / "trace.json"
         self.tokenizer = self.path / "tokenizer"
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
@@ -75,7 +77,7 @@ class RunDirectory:
         write_text(self.config_file, to_toml(config))
 
     def _clear(self) -> None:
-        for item in (self.config_file, self.metrics_file, self.summary_file, self.path / "environment.json"):
+        for item in (self.config_file, self.metrics_file, self.summary_file, self.environment_file, self.trace_file):
             item.unlink(missing_ok=True)
         for directory in (self.tokenizer, self.samples, self.checkpoints):
             shutil.rmtree(directory, ignore_errors=True)

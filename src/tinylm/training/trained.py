@@ -11,7 +11,7 @@ from tinylm.model import TransformerLM
 from tinylm.model.build import build_model
 from tinylm.sampling import generate
 from tinylm.tokenizer import Tokenizer
-from tinylm.training.checkpoint import MANIFEST, load_checkpoint
+from tinylm.training.checkpoint import MANIFEST, load_result
 from tinylm.training.run_directory import RunDirectory
 
 END_OF_TEXT = "<|endoftext|>"
@@ -30,7 +30,7 @@ class TrainedModel:
 
     @classmethod
     def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "TrainedModel":
-        """The newest undamaged checkpoint of a run, or the checkpoint at `path` itself.
+        """The newest undamaged checkpoint of a run, or the checkpoint at `path` itself; its averaged weights, if any.
 
         Raises: TinylmError when `path` is neither, or holds no usable checkpoint.
         """
@@ -44,7 +44,7 @@ class TrainedModel:
                 raise TinylmError(f"{path}: no usable checkpoint yet{''.join(f'; {text}' for text in damaged)}")
             checkpoint = newest
         model = build_model(run.config().model, device=device)
-        step = load_checkpoint(checkpoint, model)
+        step = load_result(checkpoint, model)
         return cls(model.eval(), Tokenizer.load(run.tokenizer), step, tuple(damaged))
 
     def continuation(
