@@ -56,6 +56,10 @@ def memory(
     if activations == "writeup" and (trace or measure):
         raise UsageError("--trace and --measure check the exact figures; leave out --activations writeup")
     console = Console(json=json, quiet=quiet)
+    if precision is None:
+        console.note(
+            "in fp32 where the configuration leaves precision to the device; --precision bf16 is a GPU's choice"
+        )
     records = []
     for plan in planned_runs(preset, config, overrides, context_length):
         training = Training(

@@ -43,7 +43,7 @@ def peak_table(records: Sequence[Record], *, explain: bool) -> str:
         amounts("fixed", "their sum", records, "fixed_bytes"),
         amounts(f"activations a sample, {first['activations']}", activations, records, "activation_bytes_per_sample"),
         ["batch size", "", *(f"{record['batch_size']:,}" for record in records)],
-        amounts("peak of a step", "", records, "total_bytes"),
+        amounts(f"peak of a step, {first['precision']}", "", records, "total_bytes"),
         ["reached", "", *(record["peak_during"] for record in records)],
     ]
     rows += check_rows(records)
