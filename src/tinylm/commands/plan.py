@@ -1,61 +1,101 @@
-"""What `tinylm train --dry-run` says: the run that would start here, and what it would cost."""
+"""What `tinylm train --dry-run` says: the run that would start here, what it would cost, and what keeps it from it."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tinylm.commands.console import Console, count_text, duration, table
+from tinylm.commands.console import Console, bytes_text, count_text, duration, table
+from tinylm.errors import TinylmError
 
 if TYPE_CHECKING:
     from tinylm.configs.run import RunConfig
+    from tinylm.training.device import Execution
 
+T = TypeVar("T")
 ASSUMED_MFU = {"cpu": 0.6, "cuda": 0.3, "mps": 0.3}
 """Share of the peak that training typically reaches, for the expected time; `tinylm train` reports the real one."""
 
 
 def show_plan(config: "RunConfig", console: Console) -> None:
-    """Check the inputs, settle every `auto`, and print cost and choices; nothing is built or written."""
+    """Settle every `auto`, print cost and choices, and check what can be checked; nothing is built or written.
+
+    Raises: TinylmError after the plan is shown, when the run could not start.
+    """
+    from tinylm.training.cores import core_notes
+    from tinylm.training.device import choose_execution
+    from tinylm.training.inputs import load_inputs
+    from tinylm.training.memory import require_memory
+
+    execution = choose_execution(config.train)
+    inputs, no_inputs = attempt(lambda: load_inputs(config))
+    _, no_memory = attempt(lambda: require_memory(config, execution))
+    values = plan(config, execution, train_tokens=len(inputs.train.tokens) if inputs else None)
+    console.result(values, "\n".join([plan_table(values), *execution.notes, *core_notes(execution)]))
+    for problem in (no_inputs, no_memory):
+        if problem:
+            raise problem
+
+
+def attempt(action: Callable[[], T]) -> tuple[T | None, TinylmError | None]:
+    """The result of an action, or its error."""
+    try:
+        return action(), None
+    except TinylmError as error:
+        return None, error
+
+
+def plan(config: "RunConfig", execution: "Execution", *, train_tokens: int | None) -> dict[str, Any]:
+    """The run's figures; `train_tokens` are those on disk, None when they are not there."""
     from tinylm.accounting.flops import training_flops
     from tinylm.accounting.parameters import count_parameters
     from tinylm.accounting.shape import ModelShape
-    from tinylm.training.device import choose_execution
-    from tinylm.training.inputs import load_inputs
+    from tinylm.training.memory import free_bytes, needed_bytes
 
-    inputs = load_inputs(config)
-    execution = choose_execution(config.train)
-    shape = ModelShape.of(config.model)
+    train, shape = config.train, ModelShape.of(config.model)
     num_parameters = count_parameters(shape).total
-    flops_per_step = training_flops(shape, config.train.batch_size)
+    flops_per_step = training_flops(shape, train.batch_size)
     peak, mfu = execution.peak_flops(), ASSUMED_MFU[execution.device.type]
     step_seconds = flops_per_step / (peak * mfu)
-    budget_seconds = execution.budget_seconds(config.train)
-    steps = config.train.steps or max(1, int((budget_seconds or 0) / step_seconds))
-    tokens = steps * config.train.batch_size * config.model.context_length
-    seconds = steps * step_seconds
-    values: dict[str, Any] = {
+    budget_seconds = execution.budget_seconds(train)
+    steps = train.steps or max(1, int((budget_seconds or 0) / step_seconds))
+    tokens = steps * train.batch_size * shape.context_length
+    return {
         "parameters": num_parameters,
         "steps": steps,
         "budget_seconds": budget_seconds,
         "tokens": tokens,
-        "epochs": tokens / len(inputs.train.tokens),
+        "train_tokens": train_tokens,
+        "epochs": tokens / train_tokens if train_tokens else None,
         "tokens_per_parameter": tokens / num_parameters,
         "flops_per_step": flops_per_step,
         "flops": steps * flops_per_step,
+        "memory_bytes": needed_bytes(config, execution, train.grad_accumulation),
+        "free_memory_bytes": free_bytes(execution.device),
         "device": str(execution.device),
         "precision": execution.precision,
         "compile": execution.compile,
         "peak_flops_per_second": peak,
         "assumed_mfu": mfu,
-        "expected_seconds": seconds,
+        "expected_seconds": steps * step_seconds,
     }
+
+
+def plan_table(values: Mapping[str, Any]) -> str:
+    """The same for a person."""
+    seen = f"{count_text(values['tokens'])} seen"
+    if values["train_tokens"]:
+        seen = f"{values['train_tokens']:,} on disk, {seen} ({values['epochs']:.1f} times)"
+    guessed = "" if values["budget_seconds"] is None else " or so, as many as fit into the budget"
     rows = [
-        ("parameters", count_text(num_parameters)),
-        (
-            "training tokens",
-            f"{len(inputs.train.tokens):,} on disk, {count_text(tokens)} seen ({values['epochs']:.1f} times)",
-        ),
+        ("parameters", count_text(values["parameters"])),
+        ("training tokens", seen),
         ("tokens per parameter", f"{values['tokens_per_parameter']:.1f} (compute-optimal is about 20)"),
-        ("steps", f"{steps:,}" + ("" if config.train.steps else f" or so, as many as fit into {duration(seconds)}")),
-        ("FLOPs", f"{flops_per_step:.3e} a step, {values['flops']:.3e} in all"),
-        ("expected time", f"{duration(seconds)} at {mfu:.0%} of {peak / 1e12:.2f} TFLOP/s, evaluation not counted"),
+        ("steps", f"{values['steps']:,}{guessed}"),
+        ("FLOPs", f"{values['flops_per_step']:.3e} a step, {values['flops']:.3e} in all"),
+        ("memory", f"{bytes_text(values['memory_bytes'])} at the peak, {bytes_text(values['free_memory_bytes'])} free"),
+        (
+            "expected time",
+            f"{duration(values['expected_seconds'])} at {values['assumed_mfu']:.0%} of "
+            f"{values['peak_flops_per_second'] / 1e12:.2f} TFLOP/s, evaluation not counted",
+        ),
     ]
-    text = "\n".join([table(("", "value"), rows, left=2), *execution.notes])
-    console.result(values, text)
+    return table(("", "value"), rows, left=2)
