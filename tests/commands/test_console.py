@@ -6,7 +6,7 @@ import math
 import pytest
 
 from tinylm.commands import console
-from tinylm.commands.console import Console, bytes_text, count_text, duration, table
+from tinylm.commands.console import Console, PlainProgress, bytes_text, count_text, duration, table
 
 
 def test_result_is_one_object_under_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,3 +75,13 @@ def test_counts_and_bytes_read_well() -> None:
     assert count_text(999) == "999"
     assert bytes_text(8_508_230_400) == "8.51 GB"
     assert bytes_text(12) == "12 B"
+
+
+def test_time_left_of_resumed_work(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Work taken up at 60 % that does 10 % in 20 s has a minute left: what was done before took none of this time."""
+    now = iter([0.0, 1.0, 21.0])
+    monkeypatch.setattr("tinylm.commands.console.time.monotonic", lambda: next(now))
+    progress = PlainProgress("training", 1.0)
+    progress(0.6)
+    progress(0.7, "loss 1.234")
+    assert capsys.readouterr().err == "training  70%  1m00s left  loss 1.234\n"

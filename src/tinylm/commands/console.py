@@ -86,18 +86,22 @@ class PlainProgress:
         self.label = label
         self.total = total
         self.started = self.last = time.monotonic()
+        self.completed_at_start: float | None = None
 
     def __call__(self, completed: float, message: str = "") -> None:
         """See `Advance`."""
         now = time.monotonic()
+        if self.completed_at_start is None:
+            self.started, self.completed_at_start = now, completed
         if now - self.last < PLAIN_PROGRESS_SECONDS:
             return
         self.last = now
         parts = [self.label]
         if self.total:
             parts.append(f"{completed / self.total:.0%}")
-            if completed:
-                parts.append(f"{duration((now - self.started) * (self.total / completed - 1))} left")
+            gained = completed - self.completed_at_start
+            if gained > 0:
+                parts.append(f"{duration((now - self.started) * (self.total - completed) / gained)} left")
         typer.echo("  ".join([*parts, message]).rstrip(), err=True)
 
 
