@@ -36,7 +36,7 @@ def test_piped_progress_is_a_line_now_and_then(
         advance(1, "loss 5")
         advance(50, "loss 3")
         advance(51, "loss 2")
-    assert capsys.readouterr().err == "training  50%  20s left  loss 3\n"
+    assert capsys.readouterr().err == "training  50%  19s left  loss 3\n"
 
 
 def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
