@@ -1,6 +1,7 @@
 """How commands talk: results on stdout, everything else on stderr. The only module that uses rich."""
 
 import contextlib
+import functools
 import math
 import sys
 import time
@@ -28,6 +29,7 @@ class Console:
     def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
         self.json = json
         self.quiet = quiet
+        self._say: Callable[[str], None] = to_stderr
 
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """Print the result: `values` under `--json`, else `text` for a person."""
@@ -44,11 +46,11 @@ class Console:
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr."""
         if not self.quiet:
-            typer.echo(text, err=True)
+            self._say(text)
 
     def warn(self, text: str) -> None:
         """Something to act on, on stderr, `--quiet` or not."""
-        typer.echo(f"warning: {text}", err=True)
+        self._say(f"warning: {text}")
 
     @contextlib.contextmanager
     def progress(self, label: str, total: float | None) -> Iterator[Advance]:
@@ -56,8 +58,9 @@ class Console:
         if self.quiet:
             yield silent
         elif sys.stderr.isatty():
-            with _bar(label, total) as advance:
+            with _bar(label, total) as (advance, self._say):
                 yield advance
+            self._say = to_stderr
         else:
             yield PlainProgress(label, total)
 
@@ -73,6 +76,11 @@ class Console:
 
         with Live(console=RichConsole(stderr=True), transient=True) as screen:
             yield lambda text: screen.update(Text(text, no_wrap=True))
+
+
+def to_stderr(text: str) -> None:
+    """A line on stderr, where nothing else is being shown."""
+    typer.echo(text, err=True)
 
 
 def silent(_completed: float, _message: str = "") -> None:
@@ -106,7 +114,8 @@ class PlainProgress:
 
 
 @contextlib.contextmanager
-def _bar(label: str, total: float | None) -> Iterator[Advance]:
+def _bar(label: str, total: float | None) -> Iterator[tuple[Advance, Callable[[str], None]]]:
+    """A bar in the terminal's last line, and how to write lines above it."""
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -123,7 +132,7 @@ def _bar(label: str, total: float | None) -> Iterator[Advance]:
         def advance(completed: float, message: str = "") -> None:
             bar.update(task, completed=completed, message=message)
 
-        yield advance
+        yield advance, functools.partial(bar.console.print, markup=False, highlight=False, soft_wrap=True)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1) -> str:
