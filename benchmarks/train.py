@@ -1,0 +1,377 @@
+"""Training speed: tinylm beside plain PyTorch, Hugging Face and litgpt, and the ceiling that the matrix products set.
+
+    python benchmarks/train.py                      # the write-up's model on this machine, in at most ten minutes
+    python benchmarks/train.py --models owt --minutes 3
+
+All train the same model (as many FLOPs a token) with the same batches, AdamW in one kernel, clipping, and bf16 autocast
+where the device has it. After a warm-up they take turns for a few steps each, so that whatever else slows the machine
+slows all; the table has the medians. The ceiling is a loop of nothing but the products of a step and its attention.
+Peers that are not installed are left out: `pip install transformers litgpt`.
+"""
+
+import argparse
+import gc
+import importlib.util
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tinylm.accounting.flops import training_flops_per_token
+from tinylm.accounting.parameters import FEED_FORWARD_MATRICES
+from tinylm.accounting.shape import ModelShape
+from tinylm.commands.console import bytes_text, table
+from tinylm.configs.model import ModelConfig
+from tinylm.configs.presets import MODEL_PRESETS
+from tinylm.configs.run import DataConfig, RunConfig, TrainConfig
+from tinylm.training.device import Execution, choose_execution
+from tinylm.training.loop import Trainer
+
+NUM_TOKENS = 1_000_000
+BATCH_SIZE = {"cpu": 8, "cuda": 128}
+STEPS_A_TURN = {"cpu": 1, "cuda": 20}
+FEWEST_TURNS = 3
+
+Steps = Callable[[int], None]
+"""Does so many training steps."""
+
+
+@dataclass
+class Contestant:
+    """One way to train, with how long its turns took."""
+
+    name: str
+    steps: Steps
+    own_bytes: int = 0
+    """What is allocated between steps."""
+    seconds: list[float] = field(default_factory=list)
+    """Per step, one for each turn."""
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What everyone has to do."""
+
+    model: ModelConfig
+    batch_size: int
+    execution: Execution
+    tokens: "np.ndarray[tuple[int], np.dtype[np.uint16]]"
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Of a batch."""
+        return self.batch_size * self.model.context_length
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Random windows, as nanoGPT draws them."""
+        starts = np.random.randint(len(self.tokens) - self.model.context_length, size=self.batch_size)
+        rows = np.stack([self.tokens[i : i + self.model.context_length + 1] for i in starts]).astype(np.int64)
+        both = torch.from_numpy(rows)
+        if self.execution.device.type == "cuda":
+            both = both.pin_memory()
+        both = both.to(self.execution.device, non_blocking=True)
+        return both[:, :-1], both[:, 1:]
+
+
+class PlainBlock(nn.Module):
+    """A GPT-2 block in the style of nanoGPT: library layers, one product for query, key and value, SDPA."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, inner = config.d_model, config.d_ff * 3 // 2  # two matrices with the FLOPs of SwiGLU's three
+        self.num_heads = config.num_heads
+        self.norm1, self.norm2 = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
+        self.qkv, self.output = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+        self.up, self.down = nn.Linear(width, inner, bias=False), nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, seq, width = x.shape
+        heads = self.qkv(self.norm1(x)).view(batch, seq, 3, self.num_heads, -1).transpose(1, 3)
+        query, key, value = heads.unbind(2)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + self.output(mixed.transpose(1, 2).reshape(batch, seq, width))
+        hidden: Tensor = x + self.down(F.gelu(self.up(self.norm2(x))))
+        return hidden
+
+
+class PlainModel(nn.Module):
+    """Embeddings, blocks, head."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(config.vocab_size, config.d_model)
+        self.positions = nn.Embedding(config.context_length, config.d_model)
+        self.blocks = nn.Sequential(*(PlainBlock(config) for _ in range(config.num_layers)))
+        self.norm = nn.LayerNorm(config.d_model, bias=False)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        if config.tie_embeddings:
+            self.head.weight = self.tokens.weight
+        self.apply(self._initialise)
+
+    def _initialise(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        x = self.tokens(token_ids) + self.positions.weight[: token_ids.shape[1]]
+        logits: Tensor = self.head(self.norm(self.blocks(x)))
+        return logits
+
+
+def hugging_face_model(config: ModelConfig) -> Callable[[Tensor], Tensor]:
+    """LlamaForCausalLM of this size, as ids -> logits."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    class Logits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.llama = LlamaForCausalLM(
+                LlamaConfig(
+                    vocab_size=config.vocab_size,
+                    hidden_size=config.d_model,
+                    intermediate_size=config.d_ff,
+                    num_hidden_layers=config.num_layers,
+                    num_attention_heads=config.num_heads,
+                    max_position_embeddings=config.context_length,
+                    tie_word_embeddings=config.tie_embeddings,
+                    attn_implementation="sdpa",
+                    use_cache=False,
+                )
+            )
+
+        def forward(self, token_ids: Tensor) -> Tensor:
+            logits: Tensor = self.llama(input_ids=token_ids, use_cache=False).logits
+            return logits
+
+    return Logits()
+
+
+def litgpt_model(config: ModelConfig) -> Callable[[Tensor], Tensor]:
+    """litgpt.GPT with Llama's layers."""
+    from litgpt.config import Config
+    from litgpt.model import GPT
+
+    model = GPT(
+        Config(
+            block_size=config.context_length,
+            vocab_size=config.vocab_size,
+            padded_vocab_size=config.vocab_size,
+            n_layer=config.num_layers,
+            n_head=config.num_heads,
+            n_embd=config.d_model,
+            intermediate_size=config.d_ff,
+            rotary_percentage=1.0,
+            parallel_residual=False,
+            bias=False,
+            norm_class_name="RMSNorm",
+            mlp_class_name="LLaMAMLP",
+        )
+    )
+    if config.tie_embeddings:
+        model.lm_head.weight = model.transformer.wte.weight
+    made: Callable[[Tensor], Tensor] = model
+    return made
+
+
+PEERS: dict[str, tuple[str | None, Callable[[ModelConfig], Callable[[Tensor], Tensor]]]] = {
+    "plain PyTorch": (None, PlainModel),
+    "Hugging Face Llama": ("transformers", hugging_face_model),
+    "litgpt": ("litgpt", litgpt_model),
+}
+"""Name -> the package it needs, and what builds its model."""
+
+
+def peer_steps(task: Task, build: Callable[[ModelConfig], Callable[[Tensor], Tensor]], *, compiled: bool) -> Steps:
+    """nanoGPT's loop around a peer's model."""
+    model = build(task.model)
+    assert isinstance(model, nn.Module)
+    model.to(task.execution.device)
+
+    def loss_of(inputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+
+    compute = torch.compile(loss_of) if compiled else loss_of
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            inputs, targets = task.batch()
+            with task.execution.autocast():
+                loss = compute(inputs, targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    return steps
+
+
+def our_steps(task: Task, *, compiled: bool) -> Steps:
+    """What `tinylm train` does between two evaluations."""
+    train = TrainConfig(
+        steps=1_000_000,
+        batch_size=task.batch_size,
+        device=str(task.execution.device),
+        precision=task.execution.precision,
+        compile="on" if compiled else "off",
+    )
+    config = RunConfig(data=DataConfig(train="", valid="", tokenizer=""), model=task.model, train=train)
+    trainer = Trainer(config, task.tokens, task.tokens, choose_execution(train))
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            trainer.launch()
+            for report in trainer.read(leave=trainer.execution.lag):
+                assert not trainer.diverged, report
+        list(trainer.read())
+
+    return steps
+
+
+def ceiling_steps(task: Task) -> Steps:
+    """Only the products of a step (forward, and two each backward) and its attention, on tensors that are there."""
+    shape, device, dtype = task.model, task.execution.device, task.execution.dtype
+    width, rows = shape.d_model, task.tokens_per_step
+    matrices = [(width, 3 * width), (width, width), (width, 2 * shape.d_ff), (shape.d_ff, width)]
+    products = [(matrix, shape.num_layers) for matrix in matrices] + [((width, shape.vocab_size), 1)]
+    assert shape.feed_forward == "swiglu"
+    assert FEED_FORWARD_MATRICES["swiglu"] == 3
+    tensors = {
+        (k, n): [torch.randn(size, device=device, dtype=dtype) for size in ((rows, k), (k, n), (rows, n))]
+        for (k, n), _ in products
+    }
+    heads = (task.batch_size, shape.num_heads, shape.context_length, shape.d_head)
+    query, key, value = (torch.randn(heads, device=device, dtype=dtype, requires_grad=True) for _ in range(3))
+    gradient = torch.randn(heads, device=device, dtype=dtype)
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            for (k, n), times in products:
+                x, weight, y = tensors[k, n]
+                for _ in range(times):
+                    x @ weight  # what it takes is what counts
+                    y @ weight.T
+                    x.T @ y
+            for _ in range(shape.num_layers):
+                mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+                torch.autograd.grad(mixed, (query, key, value), gradient)
+
+    return steps
+
+
+def contestants(task: Task, deadline: float) -> Iterator[Contestant]:
+    """Each warmed up and ready; compiled ones as long as there is time to compile them."""
+    yield prepared(task, "matrix products only", ceiling_steps(task))
+    for compiled in (False, True):
+        kind = "compiled" if compiled else "eager"
+        if compiled and time.perf_counter() > deadline:
+            return
+        yield prepared(task, f"tinylm, {kind}", our_steps(task, compiled=compiled))
+        for name, (package, build) in PEERS.items():
+            if package and importlib.util.find_spec(package) is None:
+                continue
+            if compiled and time.perf_counter() > deadline:
+                return
+            yield prepared(task, f"{name}, {kind}", peer_steps(task, build, compiled=compiled))
+
+
+def prepared(task: Task, name: str, steps: Steps) -> Contestant:
+    """After its first steps, which compile and allocate."""
+    before = allocated(task)
+    started = time.perf_counter()
+    steps(2)
+    synchronize(task)
+    print(f"  {name}: ready after {time.perf_counter() - started:.1f} s", flush=True)
+    return Contestant(name, steps, allocated(task) - before)
+
+
+def allocated(task: Task) -> int:
+    """Bytes on the GPU."""
+    return torch.cuda.memory_allocated() if task.execution.device.type == "cuda" else 0
+
+
+def synchronize(task: Task) -> None:
+    """Wait for the GPU."""
+    if task.execution.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def take_turn(task: Task, contestant: Contestant) -> None:
+    """A few steps on the clock."""
+    count = STEPS_A_TURN[task.execution.device.type]
+    on_gpu = task.execution.device.type == "cuda"
+    synchronize(task)
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    before, started = allocated(task), time.perf_counter()
+    contestant.steps(count)
+    synchronize(task)
+    contestant.seconds.append((time.perf_counter() - started) / count)
+    if on_gpu:
+        contestant.peak_bytes = torch.cuda.max_memory_allocated() - before + contestant.own_bytes
+
+
+def compare(task: Task, deadline: float) -> str:
+    """The table of one model."""
+    half_time = time.perf_counter() + (deadline - time.perf_counter()) / 2
+    ready = list(contestants(task, half_time))
+    turns = 0
+    while turns < FEWEST_TURNS or time.perf_counter() < deadline:
+        for contestant in ready:
+            take_turn(task, contestant)
+        turns += 1
+    peak = task.execution.peak_flops()
+    flops = training_flops_per_token(ModelShape.of(task.model))
+    rate = {one.name: task.tokens_per_step / statistics.median(one.seconds) for one in ready}
+    ceiling, *trained = rate
+    best_peer = max(rate[name] for name in trained if not name.startswith("tinylm"))
+    rows = [
+        (
+            one.name,
+            f"{rate[one.name]:,.0f}",
+            f"{min(one.seconds) / statistics.median(one.seconds):.2f}",
+            f"{rate[one.name] / best_peer:.2f}",
+            f"{rate[one.name] / rate[ceiling]:.0%}",
+            f"{rate[one.name] * flops / peak:.1%}",
+            bytes_text(one.peak_bytes) if one.peak_bytes else "-",
+        )
+        for one in ready
+    ]
+    heads = ("", "tokens/s", "fastest/median", "of best peer", "of ceiling", "MFU", "memory")
+    return table(heads, rows) + f"\n{turns} turns of {STEPS_A_TURN[task.execution.device.type]} steps each"
+
+
+def main() -> None:
+    """Compare on each of the write-up's models that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    on_gpu = torch.cuda.is_available()
+    parser.add_argument("--models", nargs="+", default=["tinystories", "owt"] if on_gpu else ["tinystories"])
+    parser.add_argument("--minutes", type=float, default=9.0, help="time for all models together")
+    parser.add_argument("--batch-size", type=int, help="in place of 8 on a CPU and 128 on a GPU")
+    parser.add_argument("--layers", type=int, help="in place of 8, for a quick look")
+    options = parser.parse_args()
+    execution = choose_execution(TrainConfig(device="auto"))
+    execution.prepare()
+    started = time.perf_counter()
+    for number, name in enumerate(options.models, start=1):
+        layers = {"num_layers": options.layers} if options.layers else {}
+        model = ModelConfig.model_validate(MODEL_PRESETS[name] | layers)
+        tokens = np.random.default_rng(0).integers(0, model.vocab_size, NUM_TOKENS).astype(np.uint16)
+        task = Task(model, options.batch_size or BATCH_SIZE[execution.device.type], execution, tokens)
+        machine = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
+        print(
+            f"{name}, batch {task.batch_size}, {execution.precision}, {machine}, torch {torch.__version__}", flush=True
+        )
+        print(compare(task, started + 60 * options.minutes * number / len(options.models)), "\n", flush=True)
+        gc.collect()
+        torch._dynamo.reset()
+
+
+if __name__ == "__main__":
+    main()
