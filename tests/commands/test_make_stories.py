@@ -37,7 +37,7 @@ def test_the_result_for_a_person(invoke: Invoke, tmp_path: Path) -> None:
     """One line: how many stories, how large, where."""
     out = tmp_path / "new" / "stories.txt"
     result = invoke("make-stories", "--size", "20kB", "--out", out)
-    assert result.stdout == f"{len(list(documents(0, 20_000)))} stories, 20.07 kB, saved to {out}\n"
+    assert result.stdout == f"{len(list(documents(0, 20_000)))} stories, 20.67 kB, saved to {out}\n"
 
 
 def test_an_existing_file_needs_force(invoke: Invoke, tmp_path: Path) -> None:
