@@ -33,7 +33,8 @@ def run_raising(error: BaseException) -> tuple[int, str, str]:
     [
         (TinylmError("no such thing"), 1, "error: no such thing\n"),
         (UsageError("not so"), 2, "error: not so\n"),
-        (ConfigError("f.toml", ["a: missing"]), 2, "error: f.toml does not hold together:\n  a: missing\n"),
+        (ConfigError("f.toml", ["a: missing"]), 2, "error: f.toml: a: missing\n"),
+        (ConfigError("f", ["a: missing", "b: no"]), 2, "error: f does not hold together:\n  a: missing\n  b: no\n"),
         (NegativeResultError("diverged"), 3, "error: diverged\n"),
         (StoppedError("saved", 15), 143, "error: saved\n"),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),

@@ -30,7 +30,10 @@ class ConfigError(UsageError):
     def __init__(self, source: str, problems: Sequence[str]) -> None:
         self.source = source
         self.problems = tuple(problems)
-        super().__init__("\n".join([f"{source} does not hold together:", *(f"  {p}" for p in self.problems)]))
+        if len(self.problems) == 1:
+            super().__init__(f"{source}: {self.problems[0]}")
+        else:
+            super().__init__("\n".join([f"{source} does not hold together:", *(f"  {p}" for p in self.problems)]))
 
 
 class NegativeResultError(TinylmError):
