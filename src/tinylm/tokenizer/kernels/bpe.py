@@ -8,6 +8,9 @@ from tinylm.tokenizer.kernels.merge_table import NO_MERGE, rank_of
 SHORT_PRETOKEN = 48
 """Up to this many bytes, looking through all pairs for the best one is faster than keeping a heap of them."""
 
+ID, RANK, BEFORE, AFTER = range(4)
+"""What is known of a token: its id, the rank of it and the next one, and the positions of its neighbours."""
+
 POSITION_BITS = 40
 POSITION_MASK = np.int64((1 << POSITION_BITS) - 1)
 
@@ -58,38 +61,40 @@ def encode_by_heap(text, at, length, table, out, count):
     """`encode_pretoken` in O(n log n): tokens are a linked list over their first bytes, mergeable pairs a heap.
 
     A heap item is `rank << POSITION_BITS | position`: ordered as wanted. It is out of date when the pair at its
-    position has another rank by now. A merge takes at least one item, adds at most two and removes a token.
+    position has another rank by now. A merge takes at least one item, adds at most two and removes a token. All that
+    is known of a position stands together, since positions come up in no order that a processor could foresee.
     """
-    ids, ranks = np.empty(length, np.int32), np.full(length, np.int32(NO_MERGE))
-    before, after = np.arange(-1, length - 1).astype(np.int32), np.arange(1, length + 1).astype(np.int32)
+    tokens = np.empty((length, 4), np.int32)
     heap, size = np.empty(2 * length, np.int64), 0
     for i in range(length):
-        ids[i] = table.byte_ids[text[at + i]]
+        tokens[i, ID], tokens[i, BEFORE], tokens[i, AFTER] = table.byte_ids[text[at + i]], i - 1, i + 1
+        tokens[i, RANK] = NO_MERGE
         if i + 1 < length:
-            ranks[i] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
-            size = push(heap, size, ranks[i], i)
+            tokens[i, RANK] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
+            size = push(heap, size, tokens[i, RANK], i)
     while size > 0:
         item = heap[0]
         size = remove_first(heap, size)
         left = item & POSITION_MASK
-        if ranks[left] != item >> POSITION_BITS:
+        if tokens[left, RANK] != item >> POSITION_BITS:
             continue
-        right = after[left]
-        ids[left] = table.merged_ids[ranks[left]]
-        ranks[left] = ranks[right] = NO_MERGE
-        after[left] = after[right]
-        if after[left] < length:
-            before[after[left]] = left
-            ranks[left] = rank_of(table, ids[left], ids[after[left]])
-            size = push(heap, size, ranks[left], left)
-        if before[left] >= 0:
-            ranks[before[left]] = rank_of(table, ids[before[left]], ids[left])
-            size = push(heap, size, ranks[before[left]], before[left])
-    at = 0
-    while at < length:
-        out[count] = ids[at]
+        right = tokens[left, AFTER]
+        tokens[left, ID] = table.merged_ids[tokens[left, RANK]]
+        tokens[left, RANK] = tokens[right, RANK] = NO_MERGE
+        before, after = tokens[left, BEFORE], tokens[right, AFTER]
+        tokens[left, AFTER] = after
+        if after < length:
+            tokens[after, BEFORE] = left
+            tokens[left, RANK] = rank_of(table, tokens[left, ID], tokens[after, ID])
+            size = push(heap, size, tokens[left, RANK], left)
+        if before >= 0:
+            tokens[before, RANK] = rank_of(table, tokens[before, ID], tokens[left, ID])
+            size = push(heap, size, tokens[before, RANK], before)
+    i = 0
+    while i < length:
+        out[count] = tokens[i, ID]
         count += 1
-        at = after[at]
+        i = tokens[i, AFTER]
     return count
 
 
