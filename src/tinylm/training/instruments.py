@@ -1,5 +1,6 @@
 """What is measured along the way: the size of updates, and memory."""
 
+import sys
 from collections.abc import Sequence
 
 import psutil
@@ -34,11 +35,9 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 def process_peak_bytes() -> int:
     """The most memory that this process has held in RAM."""
-    info = psutil.Process().memory_info()
-    if hasattr(info, "peak_wset"):  # Windows
-        return int(info.peak_wset)
-    import resource
-    import sys
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # only where there is one
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

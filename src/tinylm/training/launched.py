@@ -24,7 +24,7 @@ class Launched:
         arrived = torch.cuda.Event() if figures.is_cuda else None  # type: ignore[no-untyped-call]
         on_host = figures.to("cpu", non_blocking=True)
         if arrived is not None:
-            arrived.record()
+            arrived.record(torch.cuda.current_stream(figures.device))
         return cls(step, lr, fraction, data_seconds, on_host, arrived)
 
     def wait(self) -> list[float]:
