@@ -17,6 +17,7 @@ from tinylm.commands.encode import encode
 from tinylm.commands.leaderboard import leaderboard
 from tinylm.commands.make_stories import make_stories
 from tinylm.commands.memory import memory
+from tinylm.commands.report import report
 from tinylm.commands.runs import runs
 from tinylm.commands.sample import sample
 from tinylm.commands.sweep import sweep
@@ -93,6 +94,7 @@ app.command("sample")(sample)
 app.command("sweep")(sweep)
 app.command("runs")(runs)
 app.add_typer(leaderboard)
+app.command("report")(report)
 app.command("count-flops")(count_flops)
 app.command()(memory)
 

@@ -161,6 +161,29 @@ def verify(
         raise NegativeResultError("\n".join([f"{len(refuted)} of {len(outcomes)} entries do not hold:", *refuted]))
 
 
+@leaderboard.command("report")
+def report(
+    board: BoardOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page.")] = Path("leaderboard.html"),
+    png: Annotated[bool, typer.Option("--png", help="Also the figures as pictures, beside the page.")] = False,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the leaderboard as one HTML page; the same as `tinylm report DIR`.
+
+    Examples:
+
+      tinylm leaderboard report --board boards/wiki
+
+      tinylm leaderboard report --board boards/wiki --out wiki.html --png
+    """
+    from tinylm.commands.report import report as report_on
+    from tinylm.experiments.leaderboard.board import Board
+
+    report_on(Board.existing(board).directory, out, png=png, force=force, json=json, quiet=quiet)
+
+
 def _chosen(board: "Board", names: list[str] | None) -> "list[Entry]":
     """The named entries, or all. Raises: UsageError naming those that are not there."""
     entries = {entry.name: entry for entry in board.entries()}

@@ -8,7 +8,7 @@ from tinylm.experiments.leaderboard.ranking import rank
 
 def entry(name: str, valid_loss: float, bits_per_byte: float, *, tokenizer: str = "t1", lr: float = 1e-3) -> Entry:
     """An entry with what matters for ranking."""
-    others: dict[str, Any] = dict.fromkeys(("run", "added", "commit", "device", "checkpoint", "weights_sha256"), "")
+    others: dict[str, Any] = dict.fromkeys(("run", "added", "commit", "device", "checkpoint", "checkpoint_sha256"), "")
     figures = dict.fromkeys(("steps", "tokens", "seconds", "h100_hours", "tokens_per_second", "valid_perplexity"), 1)
     config = {"optim": {"lr": lr}, "data": {"tokenizer": f"data/{name}", "train": f"data/{name}.npy"}}
     return Entry(

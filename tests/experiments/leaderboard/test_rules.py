@@ -18,7 +18,7 @@ def facts(**changes: Any) -> RunFacts:
     """Of an honest run of ten steps, with changes to the summary by key and to other facts by name."""
     config = RunConfig(
         data=DataConfig(train="train.npy", valid="valid.npy", tokenizer="tokenizer"),
-        train=TrainConfig(steps=10, batch_size=2, eval_batches=changes.pop("eval_batches", 0)),
+        train=TrainConfig(steps=10, batch_size=2),
     )
     summary = {
         "status": "done",
@@ -31,7 +31,7 @@ def facts(**changes: Any) -> RunFacts:
     recorded = {
         "step": 10,
         "progress": {"seconds": changes.get("seconds", 99.0)},
-        "evaluation": {"valid_loss": 3.0},
+        "evaluation": {"valid_loss": 3.0, "valid_tokens": changes.pop("valid_tokens", 9)},
         "data": {"sha256": "train-file"},
     }
     honest = RunFacts(
@@ -41,7 +41,7 @@ def facts(**changes: Any) -> RunFacts:
         environment={"commit": "abc"},
         checkpoint="step-00000010",
         recorded=recorded,
-        weights_sha256="w",
+        checkpoint_sha256="w",
         weights_finite=True,
         num_parameters=1000,
         train_sha256="train-file",
@@ -70,7 +70,7 @@ def test_an_honest_run_breaks_nothing() -> None:
         ({"train_text_sha256": "valid"}, "data: train.npy is the validation text"),
         ({"train_text_sha256": "more"}, "data: train.npy is not the board's training text"),
         ({"train_sha256": "other"}, "data: train.npy has changed since the run was trained on it"),
-        ({"eval_batches": 20}, "validation: evaluated on 20 batches"),
+        ({"valid_tokens": 8}, "validation: evaluated on 8 of 9 tokens"),
         ({"weights_finite": False}, "weights: step-00000010 holds values that are not finite"),
         ({"environment": {"commit": "abc+changes"}}, "commit: trained with changes that no commit has"),
     ],
@@ -83,7 +83,7 @@ def test_one_change_breaks_one_rule(changes: dict[str, Any], message: str) -> No
 
 def test_all_broken_rules_are_said() -> None:
     """Not only the first."""
-    broken = broken_rules(RULES, facts(seconds=200.0, weights_finite=False, eval_batches=1))
+    broken = broken_rules(RULES, facts(seconds=200.0, weights_finite=False, valid_tokens=1))
     assert [line.partition(":")[0] for line in broken] == ["budget", "validation", "weights"]
 
 

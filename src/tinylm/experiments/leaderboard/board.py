@@ -29,7 +29,7 @@ class Entry:
     tokenizer: str
     """Fingerprint: losses per token compare within one tokenizer only."""
     checkpoint: str
-    weights_sha256: str
+    checkpoint_sha256: str
     valid_loss: float
     valid_perplexity: float
     bits_per_byte: float

@@ -14,7 +14,7 @@ from tinylm.experiments.leaderboard.board import Entry
 from tinylm.experiments.leaderboard.rules import RunFacts
 from tinylm.files import read_json, sha256
 from tinylm.tokenizer import Tokenizer
-from tinylm.training.checkpoint import read_state, verify_checkpoint
+from tinylm.training.checkpoint import MANIFEST, read_state, verify_checkpoint
 from tinylm.training.evaluation import bits_per_byte, perplexity
 from tinylm.training.run_directory import RunDirectory
 from tinylm.training.trained import TrainedModel
@@ -65,7 +65,7 @@ def gather_facts(path: Path) -> RunFacts:
         environment=read_json(run.path / "environment.json"),
         checkpoint=checkpoint.name,
         recorded={"step": trained.step, **read_state(checkpoint)},
-        weights_sha256=weights_sha256(checkpoint),
+        checkpoint_sha256=checkpoint_sha256(checkpoint),
         weights_finite=all(bool(torch.isfinite(parameter).all()) for parameter in trained.model.parameters()),
         num_parameters=sum(parameter.numel() for parameter in trained.model.parameters()),
         train_sha256=sha256(config.data.train),
@@ -76,10 +76,10 @@ def gather_facts(path: Path) -> RunFacts:
     )
 
 
-def weights_sha256(checkpoint: Path) -> str:
-    """Of the model's file in an undamaged checkpoint. Raises: TinylmError when it is damaged."""
+def checkpoint_sha256(checkpoint: Path) -> str:
+    """Of an undamaged checkpoint's manifest, which has the hashes of its files. Raises: TinylmError when damaged."""
     verify_checkpoint(checkpoint)
-    return sha256(checkpoint / "model.safetensors")
+    return sha256(checkpoint / MANIFEST)
 
 
 def entry_from(facts: RunFacts, board: Path, *, name: str, round: str | None) -> Entry:
@@ -95,7 +95,7 @@ def entry_from(facts: RunFacts, board: Path, *, name: str, round: str | None) ->
         config=facts.config.model_dump(),
         tokenizer=Tokenizer.load(RunDirectory(facts.run).tokenizer).fingerprint,
         checkpoint=facts.checkpoint,
-        weights_sha256=facts.weights_sha256,
+        checkpoint_sha256=facts.checkpoint_sha256,
         valid_loss=summary["valid_loss"],
         valid_perplexity=perplexity(summary["valid_loss"]),
         bits_per_byte=bits_per_byte(summary["valid_loss"], facts.valid_num_bytes / facts.valid_num_tokens),

@@ -53,7 +53,7 @@ class RunFacts:
     """Name of the newest undamaged checkpoint."""
     recorded: dict[str, Any]
     """What that checkpoint was saved with: step, progress, evaluation, training data."""
-    weights_sha256: str
+    checkpoint_sha256: str
     weights_finite: bool
     num_parameters: int
     train_sha256: str
@@ -114,11 +114,11 @@ def same_data(rules: Rules, facts: RunFacts) -> Iterator[str]:
 
 
 def whole_validation_set(_rules: Rules, facts: RunFacts) -> Iterator[str]:
-    """The loss is over the whole validation file."""
-    train = facts.config.train
-    if train.eval_batches and train.final_eval == "sampled":
+    """The loss is over the whole validation file, of which each token but the first is predicted once."""
+    evaluated = (facts.recorded["evaluation"] or {}).get("valid_tokens")
+    if evaluated != facts.valid_num_tokens - 1:
         yield (
-            f"validation: evaluated on {train.eval_batches} batches; "
+            f"validation: evaluated on {evaluated} of {facts.valid_num_tokens - 1} tokens; "
             'train with train.final_eval = "full" for the whole file'
         )
 

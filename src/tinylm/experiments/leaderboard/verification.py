@@ -9,7 +9,7 @@ from tinylm.data.batches import validation_batches
 from tinylm.data.token_file import Tokens, open_tokens
 from tinylm.errors import TinylmError
 from tinylm.experiments.leaderboard.board import Board, Entry
-from tinylm.experiments.leaderboard.facts import text_facts, weights_sha256
+from tinylm.experiments.leaderboard.facts import checkpoint_sha256, text_facts
 from tinylm.experiments.leaderboard.rules import Rules
 from tinylm.model.build import build_loss
 from tinylm.training import evaluation
@@ -56,7 +56,7 @@ def measured_loss(board: Board, entry: Entry, rules: Rules) -> float:
     """Mean loss over the whole validation file. Raises: TinylmError when weights or text are not those entered."""
     run = RunDirectory.existing(board.run(entry))
     checkpoint = run.checkpoints / entry.checkpoint
-    if weights_sha256(checkpoint) != entry.weights_sha256:
+    if checkpoint_sha256(checkpoint) != entry.checkpoint_sha256:
         raise TinylmError(f"{checkpoint}: holds other weights than were entered")
     trained = TrainedModel.load(checkpoint)
     config = run.config()

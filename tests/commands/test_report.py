@@ -1,0 +1,51 @@
+"""`tinylm report` and `tinylm leaderboard report` on what the commands themselves left on disk."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from typer.testing import Result
+
+Invoke = Callable[..., Result]
+
+
+def test_page_of_a_sweep_and_of_a_run(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
+    """Either directory gives a page, named on stdout, with the losses that the commands reported."""
+    for path in (swept.directory, swept.directory / "lr=0.03"):
+        out = tmp_path / f"{path.name}.html"
+        result = invoke("report", path, "--out", out, "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout) == {"schema": 1, "out": str(out), "pictures": []}
+        assert f"{swept.values['best']['valid_loss']:.4f}" in out.read_text()
+
+
+def test_page_of_a_leaderboard(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
+    """`leaderboard report` is `report` of the board; --png adds pictures beside the page."""
+    board, out = tmp_path / "board", tmp_path / "board.html"
+    add = ["leaderboard", "add", swept.directory / "lr=0.03", "--board", board]
+    invoke(*add, "--budget-seconds", 1000)
+    (board / "board.toml").write_text((board / "board.toml").read_text().replace("commit = true", "commit = false"))
+    invoke(*add, "--force")
+    result = invoke("leaderboard", "report", "--board", board, "--out", out, "--png", "--json")
+    assert result.exit_code == 0, result.output
+    pictures = json.loads(result.stdout)["pictures"]
+    assert pictures == [str(tmp_path / f"board-{number}.png") for number in (1, 2, 3)]
+    assert all(Path(picture).stat().st_size > 1000 for picture in pictures)
+    assert "lr=0.03 leads one entry" in out.read_text()
+
+
+def test_a_page_is_not_overwritten_by_chance(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
+    """--force replaces it."""
+    out = tmp_path / "report.html"
+    out.write_text("mine")
+    assert invoke("report", swept.directory, "--out", out).exit_code == 2
+    assert out.read_text() == "mine"
+    assert invoke("report", swept.directory, "--out", out, "--force").exit_code == 0
+
+
+def test_nothing_to_report_on(invoke: Invoke, tmp_path: Path) -> None:
+    """A directory that is neither run nor sweep nor leaderboard is named."""
+    result = invoke("report", tmp_path, "--out", tmp_path / "report.html")
+    assert result.exit_code == 1
+    assert "neither a run nor a sweep nor a leaderboard" in result.stderr
