@@ -23,7 +23,10 @@ def follow(reports: "Iterable[Report]", console: Console, advance: Advance) -> "
         match report:
             case kinds.StartReport():
                 peak_rate = report.peak_tokens_per_second
-                console.note(f"{count_text(report.num_parameters)} parameters on {report.device}, {report.precision}")
+                console.note(
+                    f"{count_text(report.num_parameters)} parameters on {report.device}, {report.precision}: "
+                    f"{report.flops_per_step:.3e} FLOPs a step, {bytes_text(report.memory_bytes)} at its peak"
+                )
                 for note in report.notes:
                     console.note(f"  {note}")
                 advance(report.fraction)

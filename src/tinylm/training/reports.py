@@ -13,6 +13,9 @@ class StartReport:
     fraction: float
     """Share of the run that they are."""
     num_parameters: int
+    flops_per_step: int
+    memory_bytes: int
+    """Predicted for the peak of a step."""
     device: str
     precision: str
     peak_tokens_per_second: float

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tinylm.accounting.flops import training_flops_per_token
+from tinylm.accounting.flops import training_flops, training_flops_per_token
 from tinylm.accounting.shape import ModelShape
 from tinylm.configs.run import RunConfig
 from tinylm.errors import TinylmError, UsageError
@@ -20,6 +20,7 @@ from tinylm.training.evaluation import bits_per_byte, perplexity
 from tinylm.training.inputs import Inputs
 from tinylm.training.instruments import peak_memory_bytes
 from tinylm.training.loop import Trainer
+from tinylm.training.memory import needed_bytes
 from tinylm.training.profiling import StepProfile
 from tinylm.training.reports import (
     CheckpointReport,
@@ -132,6 +133,8 @@ class Session:
             step=self.trainer.steps_done,
             fraction=self.trainer.fraction,
             num_parameters=sum(parameter.numel() for parameter in self.trainer.model.parameters()),
+            flops_per_step=training_flops(ModelShape.of(self.config.model), self.config.train.batch_size),
+            memory_bytes=needed_bytes(self.config, self.execution, self.config.train.grad_accumulation),
             device=str(self.execution.device),
             precision=self.execution.precision,
             peak_tokens_per_second=self.peak_tokens_per_second,
