@@ -77,3 +77,11 @@ def test_rates_follow_step_or_share() -> None:
     schedule = CosineConfig(warmup_fraction=0.1, min_lr=0.1)
     assert Length(steps=50).learning_rate(schedule, 1.0, 20, 0.77) == cosine(20, 1.0, 0.1, 5, 50)
     assert Length(seconds=9.0).learning_rate(schedule, 1.0, 20, 0.77) == cosine(0.77, 1.0, 0.1, 0.1, 1)
+
+
+def test_a_machine_that_becomes_slow_is_noticed() -> None:
+    """Steps that go from 1 s to 4 s near the end of 60 s still end within one of them; a single slow one is no sign."""
+    _, seconds = run(Length(seconds=60.0), [1.0] * 46 + [4.0] * 20)
+    assert 54 <= seconds <= 60.1
+    _, seconds = run(Length(seconds=60.0), [1.0] * 46 + [4.0] + [1.0] * 20)
+    assert 58.9 <= seconds <= 60.1

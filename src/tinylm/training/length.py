@@ -7,6 +7,7 @@ from tinylm.configs.schedule import ScheduleConfig
 from tinylm.schedules import rate_at_fraction, rate_at_step
 
 RECENT_STEPS = 10
+LATEST_STEPS = 3
 
 
 class Length:
@@ -41,8 +42,12 @@ class Length:
         return rate_at_step(schedule, max_lr, step, self.steps)
 
     def took(self, seconds: float) -> None:
-        """Learn how long a step took; not from an invocation's first, which compiles, allocates and fills caches."""
+        """Learn how long a step took; not from an invocation's first, which compiles, allocates and fills caches.
+
+        One slow step says little, but when the latest are slow the machine has become so.
+        """
         if self._warm:
             self._recent.append(seconds)
-            self.step_seconds = statistics.median(self._recent)
+            latest = list(self._recent)[-LATEST_STEPS:]
+            self.step_seconds = max(statistics.median(self._recent), statistics.median(latest))
         self._warm = True
