@@ -87,7 +87,7 @@ def test_initial_values(weight: Tensor, std: float) -> None:
     std_left_by_the_cut = 0.9866 * std
     assert weight.std().item() == pytest.approx(std_left_by_the_cut, rel=0.01)
     assert abs(weight.mean().item()) < 0.01 * std
-    assert 2.9 * std < weight.abs().max() <= torch.tensor(3 * std)  # the cut itself, as a float32, may occur
+    assert 2.9 * std < weight.abs().max() <= 3 * std * (1 + 1e-6)  # the cut itself may occur, rounded to float32
 
 
 def test_rmsnorm_starts_at_one() -> None:
