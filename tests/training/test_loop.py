@@ -193,3 +193,26 @@ def test_a_step_that_diverges_stays_out_of_the_average() -> None:
     made.step()
     assert made.diverged
     assert torch.isfinite(made.result.final_norm.weight).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu_trains_as_the_cpu() -> None:
+    """Twenty steps in fp32 on a GPU, read a step late, have the losses of the CPU's."""
+    on_gpu = trainer(train={"device": "cuda", "precision": "fp32", "compile": "off"})
+    reports = []
+    for _ in range(20):
+        on_gpu.launch()
+        reports += list(on_gpu.read(leave=on_gpu.execution.lag))
+    reports += list(on_gpu.read())
+    assert [report.step for report in reports] == list(range(1, 21))
+    assert [report.loss for report in reports] == pytest.approx(losses(trainer(), 20), abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # the compiler's own
+def test_compiled_trains_as_eager() -> None:
+    """Compiled model and loss give the losses of the others within 1e-4 over 20 steps, in two micro-batches."""
+    parts: dict[str, Any] = {"grad_accumulation": 2, "precision": "fp32"}
+    compiled, eager = trainer(train=parts | {"compile": "on"}), trainer(train=parts)
+    assert losses(compiled, 20) == pytest.approx(losses(eager, 20), abs=1e-4)
+    assert compiled.gradients.notes == []
