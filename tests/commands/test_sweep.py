@@ -109,6 +109,7 @@ def test_dry_run_lists_the_trials(swept: Any, invoke: Invoke, tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_crash_is_one_failed_trial(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
     """A trial that ends in an error fails with its own words; the others count, and the exit code is 1."""
     file, out = tmp_path / "sweep.toml", tmp_path / "out"
@@ -125,10 +126,10 @@ def test_a_crash_is_one_failed_trial(swept: Any, invoke: Invoke, tmp_path: Path)
 LONG = """
 base = "{base}"
 [set]
-train.steps = 150
-train.save_every = 10
+train.steps = 80
+train.save_every = 5
 [grid]
-"optim.lr" = [1e-2, 2e-2, 3e-2]
+"optim.lr" = [1e-2, 3e-2]
 """
 
 
@@ -166,13 +167,13 @@ def test_an_interrupted_sweep_goes_on_to_the_same_losses(
     file, expected = undisturbed
     arguments = ["sweep", "--config", file, "--out", tmp_path / "out", "--jobs", 2, "--json"]
     process = spawn(*arguments)
-    wait_for(lambda: any((tmp_path / "out").glob("*/checkpoints/step-*20")), process)
+    wait_for(lambda: (tmp_path / "out/lr=0.01/checkpoints/step-00000010").exists(), process)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert "Traceback" not in err
     started = [json.loads(line) for line in (tmp_path / "out/lr=0.01/metrics.jsonl").read_text().splitlines()]
-    assert max(line["step"] for line in started) >= 20
+    assert max(line["step"] for line in started) >= 10
     again = spawn(*arguments)
     out, err = again.communicate(timeout=100)
     assert again.returncode == 0, err

@@ -1,5 +1,6 @@
 """What a person sees of a run: its figures beside the bar, what was done otherwise, and where the time went."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,9 @@ def test_end_for_a_person() -> None:
     assert lines[0] == "done: 100 steps, 6.40k tokens in 1m15s (85 tokens/s, MFU 9%, 2.50 GB)"
     assert "valid loss 2.2500   perplexity 9.49   0.8100 bits/byte   (12,345 tokens)" in lines[1]
     assert lines[-1] == 'next: tinylm sample runs/x --prompt "Once upon a time"'
+
+
+def test_averaged_weights_are_told_apart() -> None:
+    """When the loss is that of averaged weights, the last step's stands beside it."""
+    assert "last step's weights 2.3100" in end_text(dataclasses.replace(END, last_valid_loss=2.31), "")
+    assert "last step" not in end_text(END, "")

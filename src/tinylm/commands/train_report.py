@@ -87,7 +87,8 @@ def _valid_text(end: "EndReport") -> str:
         return ""
     text = f"   valid loss {end.valid_loss:.4f}   perplexity {end.valid_perplexity:.2f}"
     text += f"   {end.bits_per_byte:.4f} bits/byte" if end.bits_per_byte is not None else ""
-    return f"{text}   ({end.valid_tokens:,} tokens)"
+    text += f"   ({end.valid_tokens:,} tokens)"
+    return text + (f"   last step's weights {end.last_valid_loss:.4f}" if end.last_valid_loss is not None else "")
 
 
 def draw_curve(run: "RunDirectory") -> str:

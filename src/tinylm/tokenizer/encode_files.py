@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.tokenizer.encoded import BEGINNING, EncodedBlock, Position
-from tinylm.tokenizer.kernel_choice import prepare_kernels, suits_kernels
+from tinylm.tokenizer.kernel_choice import LARGEST_VOCAB_SIZE, prepare_kernels, suits_kernels
 from tinylm.tokenizer.processes import available_cores, map_in_order
 from tinylm.tokenizer.sources import Source
 from tinylm.tokenizer.special import SpecialSplitter
@@ -36,16 +36,15 @@ def encode_files(
     Raises: TinylmError when an input is missing, empty or not UTF-8, or a worker is killed.
     """
     part: Part = "encode-uint16" if tokenizer.vocab_size <= 1 << 16 else "encode-uint32"
-    if not suits_kernels(sources, tokenizer.pattern, part):
+    if tokenizer.vocab_size > LARGEST_VOCAB_SIZE or not suits_kernels(sources, tokenizer.pattern, part):
         yield from encode_in_python(sources, tokenizer, invalid=invalid, num_workers=num_threads)
         return
-    from tinylm.tokenizer.kernels import files
-
     prepare_kernels(part, on_compile)
-    num_threads = num_threads or available_cores()
-    yield from files.encode_files(
-        sources, tokenizer.kernel_vocabulary, invalid=invalid, num_threads=num_threads, start=start
-    )
+    from tinylm.tokenizer.kernels import files
+    from tinylm.tokenizer.kernels.text_encoder import TextEncoder
+
+    encoders = [TextEncoder(tokenizer.kernel_vocabulary) for _ in range(num_threads or available_cores())]
+    yield from files.encode_files(sources, encoders, invalid=invalid, start=start)
 
 
 def encode_in_python(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 PATTERN = "gpt2"
 """The pattern that the kernels know; others take `regex`, at a hundredth of the speed."""
 
+LARGEST_VOCAB_SIZE = (1 << 21) - 1
+"""Two ids and a rank of 21 bits share a word of the kernels' merge table."""
+
 SMALLEST_BYTES = 1 << 20
 """Less text than this is done sooner than the kernels are loaded."""
 

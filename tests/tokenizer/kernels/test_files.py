@@ -17,6 +17,7 @@ from tinylm.tokenizer.kernels import files
 from tinylm.tokenizer.kernels.chunks import read_chunks
 from tinylm.tokenizer.kernels.cuts import new_specials
 from tinylm.tokenizer.kernels.files import count_files, encode_files
+from tinylm.tokenizer.kernels.text_encoder import TextEncoder
 from tinylm.tokenizer.sources import Source, whole
 from tinylm.tokenizer.text_stream import Invalid
 from tinylm.tokenizer.word_counts import CountSettings
@@ -32,9 +33,8 @@ def encode(sources: list[Source], num_threads: int, start: Position = BEGINNING,
     ids: list[int] = []
     starts: list[int] = []
     bytes_read = 0
-    for block in encode_files(
-        sources, TOKENIZER.kernel_vocabulary, invalid=invalid, num_threads=num_threads, start=start
-    ):
+    encoders = [TextEncoder(TOKENIZER.kernel_vocabulary) for _ in range(num_threads)]
+    for block in encode_files(sources, encoders, invalid=invalid, start=start):
         starts += (block.document_starts + len(ids)).tolist()
         ids += block.ids.tolist()
         bytes_read = block.bytes_read
@@ -77,7 +77,7 @@ def test_encoding_goes_on_from_any_block(sources: list[Source], monkeypatch: pyt
     """From the position of each block the rest comes out as if there had been no stop."""
     monkeypatch.setattr(files, "CHUNK_BYTES", 100)
     ids, starts, size = encode(sources, 1)
-    blocks = encode_files(sources, TOKENIZER.kernel_vocabulary, invalid="error", num_threads=1, start=BEGINNING)
+    blocks = encode_files(sources, [TextEncoder(TOKENIZER.kernel_vocabulary)], invalid="error")
     done = 0
     for block in blocks:
         done += len(block.ids)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm.tokenizer import Tokenizer
+from tinylm.tokenizer.kernel_choice import LARGEST_VOCAB_SIZE
 from tinylm.tokenizer.kernels import text_encoder
 from tinylm.tokenizer.kernels.chunks import Chunk, InvalidTextError
-from tinylm.tokenizer.kernels.merge_table import MAX_IDS
 from tinylm.tokenizer.kernels.text_encoder import TextEncoder
 from tinylm.tokenizer.merge import merge_words
 from tinylm.tokenizer.pretokenize import GPT2
@@ -90,7 +90,7 @@ def test_text_that_is_not_utf8() -> None:
 
 def test_the_largest_vocabulary() -> None:
     """Ids just below the bound of the merge table are merged and written whole."""
-    top = MAX_IDS - 2
+    top = LARGEST_VOCAB_SIZE - 1
     vocab = {byte: bytes([byte]) for byte in range(256)} | {top - 1: b"ab", top: b"abc"}
     tokenizer = Tokenizer(vocab, [(b"a", b"b"), (b"ab", b"c")])
     assert encoded(TextEncoder(tokenizer.kernel_vocabulary), "abcab") == [top, top - 1]

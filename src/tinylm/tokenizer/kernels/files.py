@@ -11,7 +11,7 @@ from tinylm.tokenizer.kernels.chunks import Chunk, InvalidTextError, read_chunks
 from tinylm.tokenizer.kernels.counter import PretokenCounter
 from tinylm.tokenizer.kernels.cuts import Specials, new_specials
 from tinylm.tokenizer.kernels.parallel import map_in_order
-from tinylm.tokenizer.kernels.text_encoder import EncodedChunk, TextEncoder, Vocabulary
+from tinylm.tokenizer.kernels.text_encoder import EncodedChunk, TextEncoder
 from tinylm.tokenizer.sources import Source
 from tinylm.tokenizer.text_stream import Invalid, no_text, not_utf8
 from tinylm.tokenizer.word_counts import WordCounts
@@ -60,19 +60,19 @@ def count_files(
 
 
 def encode_files(
-    sources: Sequence[Source], vocabulary: Vocabulary, *, invalid: Invalid, num_threads: int, start: Position
+    sources: Sequence[Source], encoders: Sequence[TextEncoder], *, invalid: Invalid, start: Position = BEGINNING
 ) -> Iterator[EncodedBlock]:
-    """The ids of all sources from `start` on, in order; special tokens are recognised.
+    """The ids of all sources from `start` on, in order, with a thread for each encoder; special tokens are recognised.
 
     Raises: TinylmError when an input is missing, empty or not UTF-8.
     """
-    encoders = [TextEncoder(vocabulary) for _ in range(num_threads)]
+    specials = encoders[0].vocabulary.specials
 
     def encode(encoder: TextEncoder, item: SourceChunk) -> EncodedChunk:
         return with_valid_text(item, invalid, encoder.encode)
 
-    special_bytes = vocabulary.specials.tokens()
-    for item, (ids, special_stops) in map_in_order(encode, chunks_of(sources, vocabulary.specials, start), encoders):
+    special_bytes = specials.tokens()
+    for item, (ids, special_stops) in map_in_order(encode, chunks_of(sources, specials, start), encoders):
         if item.chunk.position == 0:
             begins = item.source.start == 0 or item.source.follows_one_of(special_bytes)
         starts = special_stops[special_stops < len(ids)]

@@ -11,10 +11,9 @@ from tinylm.tokenizer.kernels.intrinsics import lowest_bit
 from tinylm.tokenizer.kernels.keys import aligned_zeros, hash_key
 
 ID_BITS = 21
-MAX_IDS = 1 << ID_BITS
 """A slot of the table holds two ids and a rank in one word of 64 bits: more than two million tokens do not fit."""
 
-NO_MERGE = np.int64(MAX_IDS - 1)
+NO_MERGE = np.int64((1 << ID_BITS) - 1)
 """The rank of a pair that is never merged: above all others."""
 
 FREE = np.int64(-1)
@@ -34,7 +33,7 @@ class MergeTable(NamedTuple):
 
 
 def new_merge_table(byte_ids: Sequence[int], merges: Mapping[tuple[int, int], tuple[int, int]]) -> MergeTable:
-    """The table of the merges {(left, right): (rank, merged)}; ids are below MAX_IDS."""
+    """The table of the merges {(left, right): (rank, merged)}; ids are below NO_MERGE."""
     pairs = np.array(list(merges), np.int64).reshape(-1, 2)
     results = np.array(list(merges.values()), np.int64).reshape(-1, 2)
     merged_ids = np.zeros(results[:, 0].max(initial=-1) + 1, np.int32)

@@ -1,7 +1,7 @@
 """Work on chunks in threads, results in order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
@@ -14,7 +14,7 @@ AHEAD_PER_THREAD = 2
 
 
 def map_in_order(
-    work: Callable[[Worker, Item], Result], items: Iterable[Item], workers: list[Worker]
+    work: Callable[[Worker, Item], Result], items: Iterable[Item], workers: Sequence[Worker]
 ) -> Iterator[tuple[Item, Result]]:
     """Yield each item with `work(worker, item)`, in the order of the items; a worker does one thing at a time.
 

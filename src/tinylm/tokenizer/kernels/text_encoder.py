@@ -57,17 +57,17 @@ class TextEncoder:
     """One thread's encoder."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         first = (aligned_zeros(FIRST_CACHE_WORDS, np.uint64), aligned_zeros(FIRST_CACHE_WORDS, np.uint64))
         self.cache = Cache(*first, np.zeros(2, np.int64))
 
     def encode(self, chunk: Chunk) -> EncodedChunk:
         """The ids of a chunk. Raises: InvalidTextError when it is not UTF-8."""
-        specials = specials_in(chunk, self._vocabulary.specials)
-        ids = np.empty(chunk.size + SLACK_IDS, self._vocabulary.dtype)
+        specials = specials_in(chunk, self.vocabulary.specials)
+        ids = np.empty(chunk.size + SLACK_IDS, self.vocabulary.dtype)
         stops = np.empty(len(specials), np.int64)
         count = encode_text(
-            chunk.text, 0, chunk.size, specials, class_table(), self._vocabulary.table, self.cache, ids, stops
+            chunk.text, 0, chunk.size, specials, class_table(), self.vocabulary.table, self.cache, ids, stops
         )
         if count < 0:
             raise InvalidTextError

@@ -1,0 +1,339 @@
+"""tinylm's tokenizer beside its peers: the same vocabulary, the same text, each measurement in a process of its own.
+
+    pip install tinylm[bench] fastokens
+    python benchmarks/tokenizer.py --text FILE... [--vocab-size N] [--passes N]
+
+tinylm reads a file and writes a token file, in constant memory; the others are given text in memory and leave ids
+there, with the fastest call that each has for it. Time starts when everything is imported, built and, for the others,
+read. CPU seconds are those of all threads. Memory is the most that the process held, less what it held before. "ids"
+compares with tinylm's, one by one.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tinylm.commands.console import bytes_text, table
+from tinylm.tokenizer import Tokenizer
+from tinylm.tokenizer.pretokenize import GPT2
+
+SPECIAL = "<|endoftext|>"
+MEGABYTE = 1e6
+
+Ids = npt.NDArray[Any]
+Pass = Callable[[], Ids]
+
+
+class Job(NamedTuple):
+    """What a process is asked to measure."""
+
+    library: str
+    task: str
+    text: str
+    tokenizer: str
+    vocab_size: int
+    threads: int
+    passes: int
+
+
+class Timing(NamedTuple):
+    """One pass."""
+
+    cpu_seconds: float
+    wall_seconds: float
+
+
+# --- encoding: each function builds what it needs and returns one pass over the text ---------------------------------
+
+
+def encode_tinylm(job: Job) -> Pass:
+    """From the file to a token file."""
+    from tinylm.data.token_writer import write_tokens
+    from tinylm.tokenizer.encoded import BEGINNING
+    from tinylm.tokenizer.kernels.compilation import compile_part
+    from tinylm.tokenizer.kernels.files import encode_files
+    from tinylm.tokenizer.kernels.text_encoder import TextEncoder
+    from tinylm.tokenizer.sources import whole
+
+    tokenizer = Tokenizer.load(job.tokenizer)
+    compile_part("encode-uint16")
+    encoders = [TextEncoder(tokenizer.kernel_vocabulary) for _ in range(job.threads)]
+    TextEncoder(tokenizer.kernel_vocabulary).encode(warm_up_chunk())
+    out = Path(tempfile.mkdtemp()) / "tokens.npy"
+
+    def run() -> Ids:
+        with write_tokens(out, vocab_size=tokenizer.vocab_size, tokenizer=tokenizer.fingerprint) as writer:
+            for block in encode_files(whole([job.text]), encoders, invalid="error", start=BEGINNING):
+                writer.append(block.ids, block.document_starts)
+        tokens: Ids = np.load(out, mmap_mode="r")
+        return tokens
+
+    return run
+
+
+def warm_up_chunk() -> Any:
+    """A few words, so that machine code is loaded from disk before the time is taken."""
+    from tinylm.tokenizer.kernels.chunks import Chunk
+
+    return Chunk.of(b"a few words")
+
+
+def encode_tiktoken(job: Job) -> Pass:
+    """`encode` on one thread, `encode_batch` of the documents on several."""
+    import tiktoken
+
+    tokenizer = Tokenizer.load(job.tokenizer)
+    special_ids = tokenizer.special_token_ids
+    ranks = {token: id for id, token in tokenizer.vocab.items() if id not in special_ids.values()}
+    encoding = tiktoken.Encoding("ours", pat_str=GPT2, mergeable_ranks=ranks, special_tokens=special_ids)
+    text = Path(job.text).read_text(encoding="utf-8")
+    if job.threads == 1:
+        return lambda: as_ids(encoding.encode_to_numpy(text, allowed_special="all"))
+    documents = documents_of(text)
+    return lambda: joined(encoding.encode_batch(documents, num_threads=job.threads, allowed_special="all"))
+
+
+def encode_tokenizers(job: Job) -> Pass:
+    """`encode_batch_fast` of the documents: one string of a hundred megabytes takes tens of gigabytes."""
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+    tokenizer = HuggingFaceTokenizer.from_file(str(Path(job.tokenizer, "tokenizer.json")))
+    documents = documents_of(Path(job.text).read_text(encoding="utf-8"))
+    return lambda: joined([encoding.ids for encoding in tokenizer.encode_batch_fast(documents)])
+
+
+def encode_gigatoken(job: Job) -> Pass:
+    """`encode` on one thread, `encode_batch` of a source with separators on several."""
+    from gigatoken.gigatoken_rs import BPETokenizer, BytesSource
+
+    tokenizer = BPETokenizer.from_hf(str(Path(job.tokenizer, "tokenizer.json")))
+    data = Path(job.text).read_bytes()
+    if job.threads == 1:
+        return lambda: tokenizer.encode(data)
+    return lambda: flat(tokenizer.encode_batch(BytesSource(data)))
+
+
+def encode_fastokens(job: Job) -> Pass:
+    """`encode_batch_flat`, of one string on one thread, of the documents on several."""
+    import fastokens
+
+    tokenizer = fastokens.Tokenizer.from_file(str(Path(job.tokenizer, "tokenizer.json")))
+    text = Path(job.text).read_text(encoding="utf-8")
+    documents = [text] if job.threads == 1 else documents_of(text)
+    return lambda: np.frombuffer(tokenizer.encode_batch_flat(documents)[0], np.uint32)
+
+
+def documents_of(text: str) -> list[str]:
+    """The documents, each with the special token that ends it."""
+    *ended, last = text.split(SPECIAL)
+    return [document + SPECIAL for document in ended] + ([last] if last else [])
+
+
+def as_ids(ids: Any) -> Ids:
+    """An array."""
+    array: Ids = np.asarray(ids)
+    return array
+
+
+def joined(parts: list[list[int]]) -> Ids:
+    """Ids of all documents."""
+    return np.concatenate([np.array(part, np.uint32) for part in parts])
+
+
+def flat(array: Any) -> Ids:
+    """The ids of an awkward array of documents."""
+    import awkward  # type: ignore[import-untyped]
+
+    return as_ids(awkward.flatten(array, axis=None))
+
+
+# --- training: each function learns a vocabulary ---------------------------------------------------------------------
+
+
+def train_tinylm(job: Job) -> Pass:
+    """From the file."""
+    from tinylm.tokenizer import train_bpe
+    from tinylm.tokenizer.kernels import compilation
+
+    compilation.compile_part("train")
+    compilation.use("train")
+    return lambda: num_tokens(train_bpe(job.text, job.vocab_size, [SPECIAL], num_threads=job.threads).vocab)
+
+
+def train_gigatoken(job: Job) -> Pass:
+    """From bytes in memory."""
+    from gigatoken import train_bpe
+
+    data = Path(job.text).read_bytes()
+    return lambda: num_tokens(train_bpe(data, job.vocab_size, [SPECIAL])[0])
+
+
+def train_rustbpe(job: Job) -> Pass:
+    """From documents in memory."""
+    import rustbpe
+
+    documents = Path(job.text).read_text(encoding="utf-8").split(SPECIAL)
+    tokenizer = rustbpe.Tokenizer()
+
+    def run() -> Ids:
+        tokenizer.train_from_iterator(iter(documents), job.vocab_size - 1, pattern=GPT2)
+        return num_tokens(tokenizer.get_mergeable_ranks())
+
+    return run
+
+
+def train_tokenizers(job: Job) -> Pass:
+    """From documents in memory."""
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+    from tokenizers import models, pre_tokenizers, trainers
+
+    documents = Path(job.text).read_text(encoding="utf-8").split(SPECIAL)
+    tokenizer = HuggingFaceTokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=job.vocab_size, special_tokens=[SPECIAL], initial_alphabet=alphabet, show_progress=False
+    )
+
+    def run() -> Ids:
+        tokenizer.train_from_iterator(documents, trainer)
+        return np.array([tokenizer.get_vocab_size()])
+
+    return run
+
+
+def num_tokens(vocab: Any) -> Ids:
+    """What can be compared of vocabularies with different ties."""
+    return np.array([len(vocab)])
+
+
+TASKS: dict[str, dict[str, Callable[[Job], Pass]]] = {
+    "encode": {
+        "tinylm": encode_tinylm,
+        "gigatoken": encode_gigatoken,
+        "fastokens": encode_fastokens,
+        "tiktoken": encode_tiktoken,
+        "tokenizers": encode_tokenizers,
+    },
+    "train": {
+        "tinylm": train_tinylm,
+        "gigatoken": train_gigatoken,
+        "rustbpe": train_rustbpe,
+        "tokenizers": train_tokenizers,
+    },
+}
+
+
+# --- the process that measures ---------------------------------------------------------------------------------------
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Run the passes of one job."""
+    run = TASKS[job.task][job.library](job)
+    before = peak_bytes()
+    timings = []
+    for _ in range(job.passes):
+        cpu, wall = time.process_time(), time.perf_counter()
+        ids = run()
+        timings.append(Timing(time.process_time() - cpu, time.perf_counter() - wall))
+    memory = peak_bytes() - before
+    return {"timings": timings, "memory_bytes": memory, "ids": digest(ids), "num_ids": len(ids)}
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def digest(ids: Ids) -> str:
+    """A hash of ids, whatever their type."""
+    hashed = hashlib.sha256()
+    for start in range(0, len(ids), 1 << 20):
+        hashed.update(np.ascontiguousarray(ids[start : start + (1 << 20)], "<u4").data)
+    return hashed.hexdigest()
+
+
+# --- the process that asks -------------------------------------------------------------------------------------------
+
+
+def measured(job: Job) -> dict[str, Any] | None:
+    """What a process of its own prints for a job; None if it fails, which is said on stderr."""
+    threads = {"RAYON_NUM_THREADS": str(job.threads), "TOKENIZERS_PARALLELISM": str(job.threads > 1).lower()}
+    command = [sys.executable, __file__, "--job", json.dumps(job._asdict())]
+    done = subprocess.run(command, env=os.environ | threads, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def rows(task: str, text: str, tokenizer: str, vocab_size: int, passes: int) -> Iterator[list[str]]:
+    """A line for each library and number of threads."""
+    size = Path(text).stat().st_size
+    reference = ""
+    for threads in sorted({1, os.cpu_count() or 1}):
+        for library in TASKS[task]:
+            if not find_spec(library):
+                continue
+            times = passes if task == "encode" else 1
+            result = measured(Job(library, task, text, tokenizer, vocab_size, threads, times))
+            if result is None:
+                yield [library, str(threads), *["failed"] * 6]
+                continue
+            reference = reference or result["ids"]
+            first, *later = (Timing(*timing) for timing in result["timings"])
+            best = min(later, key=lambda timing: timing.cpu_seconds) if later else first
+            yield [
+                *(library, str(threads), f"{first.cpu_seconds:.3f}", f"{first.wall_seconds:.3f}"),
+                *(f"{size / first.cpu_seconds / MEGABYTE:.1f}", f"{size / best.cpu_seconds / MEGABYTE:.1f}"),
+                f"{size / best.wall_seconds / MEGABYTE:.1f}",
+                bytes_text(result["memory_bytes"]),
+                "equal" if result["ids"] == reference else f"differ ({result['num_ids']:,})",
+            ]
+
+
+def compare(text: str, vocab_size: int, passes: int) -> None:
+    """Both tables of one text."""
+    size = bytes_text(Path(text).stat().st_size)
+    headers = ["", "threads", "CPU s", "wall s", "MB/CPU s", "later", "later, wall", "memory", "ids"]
+    with tempfile.TemporaryDirectory() as directory:
+        command = ["train-bpe", text, "--vocab-size", str(vocab_size), "--special-token", SPECIAL, "--out", directory]
+        subprocess.run(
+            [sys.executable, "-m", "tinylm", *command, "--force", "--quiet"], check=True, stdout=subprocess.PIPE
+        )
+        print(
+            f"\n{Path(text).name} ({size}), {vocab_size:,} tokens: encoding, first pass and best of {passes - 1} later"
+        )
+        print(table(headers, list(rows("encode", text, directory, vocab_size, passes))))
+        headers = [*headers[:5], "", "", "memory", "vocabulary"]
+        print(f"\n{Path(text).name} ({size}), {vocab_size:,} tokens: training")
+        print(table(headers, [[*row[:5], "", "", *row[7:]] for row in rows("train", text, directory, vocab_size, 1)]))
+
+
+def main() -> None:
+    """See the top of the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", nargs="+", default=[])
+    parser.add_argument("--vocab-size", type=int, default=32_000)
+    parser.add_argument("--passes", type=int, default=4)
+    parser.add_argument("--job", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.job:
+        print(json.dumps(measure(Job(**json.loads(arguments.job)))))
+        return
+    for text in arguments.text:
+        compare(text, arguments.vocab_size, arguments.passes)
+
+
+if __name__ == "__main__":
+    main()
