@@ -11,6 +11,7 @@ compares with tinylm's, one by one.
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import resource
@@ -62,21 +63,16 @@ class Timing(NamedTuple):
 def encode_tinylm(job: Job) -> Pass:
     """From the file to a token file."""
     from tinylm.data.token_writer import write_tokens
-    from tinylm.tokenizer.encoded import BEGINNING
-    from tinylm.tokenizer.kernels.compilation import compile_part
     from tinylm.tokenizer.kernels.files import encode_files
-    from tinylm.tokenizer.kernels.text_encoder import TextEncoder
     from tinylm.tokenizer.sources import whole
 
-    tokenizer = Tokenizer.load(job.tokenizer)
-    compile_part("encode-uint16")
-    encoders = [TextEncoder(tokenizer.kernel_vocabulary) for _ in range(job.threads)]
-    TextEncoder(tokenizer.kernel_vocabulary).encode(warm_up_chunk())
+    tokenizer, encoders = tinylm_encoders(job)
+    fingerprint = tokenizer.fingerprint
     out = Path(tempfile.mkdtemp()) / "tokens.npy"
 
     def run() -> Ids:
-        with write_tokens(out, vocab_size=tokenizer.vocab_size, tokenizer=tokenizer.fingerprint) as writer:
-            for block in encode_files(whole([job.text]), encoders, invalid="error", start=BEGINNING):
+        with write_tokens(out, vocab_size=tokenizer.vocab_size, tokenizer=fingerprint) as writer:
+            for block in encode_files(whole([job.text]), encoders, invalid="error"):
                 writer.append(block.ids, block.document_starts)
         tokens: Ids = np.load(out, mmap_mode="r")
         return tokens
@@ -84,11 +80,33 @@ def encode_tinylm(job: Job) -> Pass:
     return run
 
 
-def warm_up_chunk() -> Any:
-    """A few words, so that machine code is loaded from disk before the time is taken."""
-    from tinylm.tokenizer.kernels.chunks import Chunk
+def encode_tinylm_in_memory(job: Job) -> Pass:
+    """From bytes in memory to ids in memory, as the others do it."""
+    from tinylm.tokenizer.kernels.chunks import read_chunks
+    from tinylm.tokenizer.kernels.files import CHUNK_BYTES
+    from tinylm.tokenizer.kernels.parallel import map_in_order
 
-    return Chunk.of(b"a few words")
+    _, encoders = tinylm_encoders(job)
+    data = Path(job.text).read_bytes()
+    specials = encoders[0].vocabulary.specials
+
+    def run() -> Ids:
+        chunks = read_chunks(io.BytesIO(data), specials, CHUNK_BYTES)
+        encoded = map_in_order(lambda encoder, chunk: encoder.encode(chunk).ids, chunks, encoders)
+        return np.concatenate([ids for _, ids in encoded])
+
+    return run
+
+
+def tinylm_encoders(job: Job) -> tuple[Tokenizer, list[Any]]:
+    """The tokenizer, and an encoder for each thread, their machine code in memory."""
+    from tinylm.tokenizer.kernels import compilation
+    from tinylm.tokenizer.kernels.text_encoder import TextEncoder
+
+    tokenizer = Tokenizer.load(job.tokenizer)
+    compilation.compile_part("encode-uint16")
+    compilation.use("encode-uint16")
+    return tokenizer, [TextEncoder(tokenizer.kernel_vocabulary) for _ in range(job.threads)]
 
 
 def encode_tiktoken(job: Job) -> Pass:
@@ -223,6 +241,7 @@ def num_tokens(vocab: Any) -> Ids:
 TASKS: dict[str, dict[str, Callable[[Job], Pass]]] = {
     "encode": {
         "tinylm": encode_tinylm,
+        "tinylm, in memory": encode_tinylm_in_memory,
         "gigatoken": encode_gigatoken,
         "fastokens": encode_fastokens,
         "tiktoken": encode_tiktoken,
@@ -283,7 +302,7 @@ def rows(task: str, text: str, tokenizer: str, vocab_size: int, passes: int) -> 
     reference = ""
     for threads in sorted({1, os.cpu_count() or 1}):
         for library in TASKS[task]:
-            if not find_spec(library):
+            if not find_spec(library.split(",")[0]):
                 continue
             times = passes if task == "encode" else 1
             result = measured(Job(library, task, text, tokenizer, vocab_size, threads, times))

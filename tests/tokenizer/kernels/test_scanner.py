@@ -28,7 +28,7 @@ def pretokens(data: bytes, begin: int = 0, end: int | None = None) -> list[str]:
     chunk, starts = Chunk.of(data), np.empty(STARTS_CAPACITY, np.int64)
     found = []
     while begin < end:
-        num_starts = find_starts(chunk.text, begin, end, class_table(), starts)
+        num_starts = find_starts(chunk.text, begin, end, class_table(), starts, 0)
         assert num_starts > 1
         bounds = starts[:num_starts].tolist()
         assert bounds[0] == begin
@@ -72,7 +72,7 @@ def test_bytes_that_are_not_utf8_are_refused(data: bytes) -> None:
     chunk = Chunk.of(data)
     begin, refused = 0, False
     while begin < len(data) and not refused:
-        num_starts = find_starts(chunk.text, begin, len(data), class_table(), starts)
+        num_starts = find_starts(chunk.text, begin, len(data), class_table(), starts, 0)
         refused = num_starts < 0
         begin = int(starts[num_starts - 1])
     try:

@@ -58,7 +58,8 @@ def test_a_cache_that_is_too_small_changes_nothing(texts: list[str]) -> None:
     """Pre-tokens that drive each other out, and growth on the way, leave the ids as they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_encoder, "FIRST_CACHE_WORDS", 16)
-        patch.setattr(text_encoder, "LAST_CACHE_WORDS", 64)
+        patch.setattr(text_encoder, "LAST_SHORT_WORDS", 64)
+        patch.setattr(text_encoder, "LAST_LONG_WORDS", 64)
         encoder = TextEncoder(TOKENIZER.kernel_vocabulary)
         for text in texts * 2:
             assert encoded(encoder, text) == TOKENIZER.encode(text)
@@ -66,7 +67,9 @@ def test_a_cache_that_is_too_small_changes_nothing(texts: list[str]) -> None:
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many different pre-tokens come, it grows to its bound and no further."""
-    monkeypatch.setattr(text_encoder, "LAST_CACHE_WORDS", 1 << 17)
+    monkeypatch.setattr(text_encoder, "FIRST_CACHE_WORDS", 1 << 16)
+    monkeypatch.setattr(text_encoder, "LAST_SHORT_WORDS", 1 << 17)
+    monkeypatch.setattr(text_encoder, "LAST_LONG_WORDS", 1 << 17)
     encoder = TextEncoder(TOKENIZER.kernel_vocabulary)
     for start in range(0, 200_000, 50_000):
         numbers = (f" {i:x}".translate(DIGITS_TO_LETTERS) for i in range(start, start + 50_000))

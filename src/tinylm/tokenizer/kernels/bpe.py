@@ -1,8 +1,8 @@
 """The ids of one pre-token: merges applied, the one of lowest rank first, and the leftmost of those."""
 
 import numpy as np
-from numba import njit
 
+from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.merge_table import NO_MERGE, rank_of
 
 SHORT_PRETOKEN = 48
@@ -15,7 +15,7 @@ POSITION_BITS = 40
 POSITION_MASK = np.int64((1 << POSITION_BITS) - 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def encode_pretoken(text, at, length, table, ids, ranks, out, count):
     """Write the ids of the pre-token `text[at:at + length]` to `out` from index `count` on; returns the new count.
 
@@ -32,7 +32,7 @@ def encode_pretoken(text, at, length, table, ids, ranks, out, count):
     return count + last + 1
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def merge_by_search(table, ids, ranks, last):
     """Merge `ids[:last + 1]` as far as it goes; returns the new last index. `ranks[i]` is that of ids i and i + 1.
 
@@ -56,7 +56,7 @@ def merge_by_search(table, ids, ranks, last):
     return last
 
 
-@njit(nogil=True, cache=True)
+@kernel(_nrt=True)
 def encode_by_heap(text, at, length, table, out, count):
     """`encode_pretoken` in O(n log n): tokens are a linked list over their first bytes, mergeable pairs a heap.
 
@@ -98,7 +98,7 @@ def encode_by_heap(text, at, length, table, out, count):
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def push(heap, size, rank, position):
     """Add the pair at `position`, unless it cannot be merged; returns the new size of the min-heap."""
     if rank == NO_MERGE:
@@ -112,7 +112,7 @@ def push(heap, size, rank, position):
     return size + 1
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def remove_first(heap, size):
     """Drop the smallest item; returns the new size."""
     size -= 1

@@ -10,22 +10,25 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from tinylm.tokenizer.kernels.batches import find_batch, new_batch
 from tinylm.tokenizer.kernels.chunks import Chunk, InvalidTextError, specials_in
 from tinylm.tokenizer.kernels.cuts import Specials
-from tinylm.tokenizer.kernels.intrinsics import PADDING, prefetch
+from tinylm.tokenizer.kernels.intrinsics import PADDING
+from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.keys import (
     LONGEST_KEY,
     SLOT_WORDS,
+    SPECIAL,
     aligned_zeros,
+    copy,
     equal_bytes,
     first_slot,
     hash_bytes,
     hash_key,
     key,
 )
-from tinylm.tokenizer.kernels.scanner import STARTS_CAPACITY, find_starts
+from tinylm.tokenizer.kernels.scanner import STARTS_CAPACITY
 from tinylm.tokenizer.kernels.unicode_classes import class_table
 from tinylm.tokenizer.word_counts import WordCounts
 
@@ -45,15 +48,6 @@ class Tables(NamedTuple):
     """Slots in use in the first two, bytes in the third."""
 
 
-class Scratch(NamedTuple):
-    """Pre-tokens between being found and being looked up."""
-
-    starts: npt.NDArray[np.int64]
-    lows: npt.NDArray[np.uint64]
-    highs: npt.NDArray[np.uint64]
-    slots: npt.NDArray[np.int64]
-
-
 class PretokenCounter:
     """Counts the pre-tokens of one text after another."""
 
@@ -64,6 +58,7 @@ class PretokenCounter:
             np.empty(FIRST_SLOTS, np.uint8),
             np.zeros(3, np.int64),
         )
+        self._batch = new_batch()
 
     def add_chunk(self, chunk: Chunk, specials: Specials) -> None:
         """Count the pre-tokens of a chunk. Raises: InvalidTextError when it is not UTF-8."""
@@ -71,7 +66,7 @@ class PretokenCounter:
         at = 0
         while 0 <= at < chunk.size:
             self.reserve(STARTS_CAPACITY, STARTS_CAPACITY, chunk.size - at)
-            at = count_text(chunk.text, at, chunk.size, bounds, class_table(), self._tables)
+            at = count_text(chunk.text, at, chunk.size, bounds, class_table(), self._tables, self._batch)
         if at < 0:
             raise InvalidTextError
 
@@ -107,7 +102,7 @@ def larger_table(table: npt.NDArray[np.uint64], num_slots: int, *, by_key: bool)
     return larger
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def move_slots(old, new, by_key):
     """Put the slots of a table into an empty one, by their key or by the hash that they hold."""
     for slot in range(0, old.size, SLOT_WORDS):
@@ -115,51 +110,32 @@ def move_slots(old, new, by_key):
             new_slot = first_slot(new, hash_key(old[slot], old[slot + 1]) if by_key else old[slot], SLOT_WORDS)
             while new[new_slot] != 0 or new[new_slot + 1] != 0:
                 new_slot = next_slot(new, new_slot)
-            new[new_slot : new_slot + SLOT_WORDS] = old[slot : slot + SLOT_WORDS]
+            copy(old, slot, new, new_slot, SLOT_WORDS)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def next_slot(table, slot):
     """The slot after another one; the first after the last."""
     slot += SLOT_WORDS
     return slot if slot < table.size else 0
 
 
-@njit(nogil=True, cache=True)
-def count_text(text, begin, end, specials, classes, tables):
+@kernel()
+def count_text(text, begin, end, specials, classes, tables, batch):
     """Add the pre-tokens of `text[begin:end]`; returns where it stopped.
 
     That is `end`, or earlier to have a table made larger, or -1 - position where it is not UTF-8.
     `specials` is (first byte, byte after it, id) of each special token in the text, in order.
     """
-    scratch = Scratch(
-        np.empty(STARTS_CAPACITY, np.int64),
-        np.empty(STARTS_CAPACITY, np.uint64),
-        np.empty(STARTS_CAPACITY, np.uint64),
-        np.empty(STARTS_CAPACITY, np.int64),
-    )
-    for i in range(specials.shape[0]):
-        if specials[i, 0] >= begin:
-            begin = count_between(text, begin, specials[i, 0], classes, tables, scratch)
-            if begin != specials[i, 0]:
-                return begin
-            begin = specials[i, 1]
-    return count_between(text, begin, end, classes, tables, scratch)
-
-
-@njit(nogil=True, cache=True)
-def count_between(text, begin, end, classes, tables, scratch):
-    """`count_text` where there are no special tokens."""
-    starts, lows, highs, slots = scratch
     short = tables.short
+    starts, lows, highs, slots, _ = batch
+    special = 0
+    while special < specials.shape[0] and specials[special, 0] < begin:
+        special += 1
     while begin < end and has_room(short, tables.used[SHORT]) and has_room(tables.long, tables.used[LONG]):
-        num_starts = find_starts(text, begin, end, classes, starts)
+        num_starts, special = find_batch(text, begin, end, specials, special, classes, short, SLOT_WORDS, batch)
         if num_starts < 0:
             return num_starts
-        for i in range(num_starts - 1):
-            lows[i], highs[i] = key(text, starts[i], starts[i + 1] - starts[i])
-            slots[i] = first_slot(short, hash_key(lows[i], highs[i]), SLOT_WORDS)
-            prefetch(short, slots[i])
         for i in range(num_starts - 1):
             slot = slots[i]
             if short[slot] == lows[i] and short[slot + 1] == highs[i]:
@@ -170,13 +146,13 @@ def count_between(text, begin, end, classes, tables, scratch):
     return begin
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def has_room(table, used):
     """Whether a table stays at most half full with as many pre-tokens more as are found at a time."""
     return 2 * SLOT_WORDS * (used + STARTS_CAPACITY) <= table.size
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def add_words(data, offsets, counts, tables):
     """Add words and their counts; there is room for them."""
     for i in range(counts.size):
@@ -186,10 +162,10 @@ def add_words(data, offsets, counts, tables):
         add_word(data, offsets[i], length, np.uint64(counts[i]), low, high, slot, tables)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def add_word(text, at, length, count, low, high, slot, tables):
     """Add `count` to the pre-token `text[at:at + length]`, of key (low, high), looking for it from `slot` on."""
-    if length > LONGEST_KEY:
+    if length > LONGEST_KEY and high != SPECIAL:
         add_long(text, at, length, count, tables)
         return
     short = tables.short
@@ -202,7 +178,7 @@ def add_word(text, at, length, count, low, high, slot, tables):
     short[slot + 2] += count
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def add_long(text, at, length, count, tables):
     """Add `count` to a pre-token that is too long for a key."""
     long, data, used = tables.long, tables.data, tables.used
@@ -220,24 +196,25 @@ def add_long(text, at, length, count, tables):
         np.uint64(length),
         count,
     )
-    data[used[BYTES] : used[BYTES] + length] = text[at : at + length]
+    copy(text, at, data, used[BYTES], length)
     used[BYTES] += length
     used[LONG] += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel(_nrt=True)
 def list_words(tables):
     """The data, offsets and counts of all words."""
     short, long = tables.short, tables.long
-    num_words = tables.used[SHORT] + tables.used[LONG]
-    num_bytes = tables.used[BYTES]
+    num_words, num_bytes = tables.used[LONG], tables.used[BYTES]
     for slot in range(0, short.size, SLOT_WORDS):
-        num_bytes += np.int64(short[slot + 1] >> np.uint64(56))
+        if is_word(short, slot):
+            num_words += 1
+            num_bytes += np.int64(short[slot + 1] >> np.uint64(56))
     data, offsets = np.empty(num_bytes, np.uint8), np.zeros(num_words + 1, np.int64)
     counts = np.empty(num_words, np.int64)
     word = at = 0
     for slot in range(0, short.size, SLOT_WORDS):
-        if short[slot + 1] != 0:
+        if is_word(short, slot):
             length = np.int64(short[slot + 1] >> np.uint64(56))
             for i in range(length):
                 data[at + i] = short[slot + (i >> 3)] >> np.uint64(8 * (i & 7)) & np.uint64(255)
@@ -252,3 +229,9 @@ def list_words(tables):
             counts[word], offsets[word + 1] = np.int64(long[slot + 3]), at
             word += 1
     return data, offsets, counts
+
+
+@kernel(forceinline=True)
+def is_word(short, slot):
+    """Whether a slot is in use, and not by a special token."""
+    return short[slot + 1] != 0 and short[slot + 1] != SPECIAL

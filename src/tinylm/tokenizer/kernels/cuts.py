@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from tinylm.tokenizer.kernels.intrinsics import BLOCK, lowest_bit, mask_in_range
+from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.utf8 import NONE, ONE, character_start, is_white
 
 NO_CUT = -1
@@ -39,7 +39,7 @@ def new_specials(ids: Mapping[str, int]) -> Specials:
     )
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def find_specials(text, end, specials, found):
     """Write (first byte, byte after it, id) of each special token in `text[:end]` to `found`, from left to right.
 
@@ -66,7 +66,7 @@ def find_specials(text, end, specials, found):
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def special_at(text, at, end, specials):
     """Which special token begins at `text[at]`, the longest if several do; -1 for none."""
     for number in range(specials.ids.size):
@@ -81,7 +81,7 @@ def special_at(text, at, end, specials):
     return -1
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def last_cut(text, end, specials, classes):
     """The last place to cut `text[:end]` so that nothing after `end` matters; NO_CUT if there is none."""
     for at in range(end - longest(specials), 0, -1):
@@ -90,13 +90,13 @@ def last_cut(text, end, specials, classes):
     return NO_CUT
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def longest(specials):
     """Bytes of the longest special token, at least 1."""
     return specials.offsets[1] if specials.ids.size > 0 else np.int64(1)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def is_cut(text, at, end, specials, classes):
     """Whether no pre-token and no special token spans the place before `text[at]`, whatever surrounds the text.
 
@@ -120,19 +120,19 @@ def is_cut(text, at, end, specials, classes):
     return True
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def is_ascii_white(byte):
     """Whether an ASCII byte is white space."""
     return byte == 0x20 or 0x09 <= byte <= 0x0D
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def is_letter(byte):
     """Whether a byte is an ASCII letter."""
     return 0x61 <= byte | 0x20 <= 0x7A
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def is_digit(byte):
     """Whether a byte is an ASCII digit."""
     return 0x30 <= byte <= 0x39

@@ -7,23 +7,29 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from tinylm.tokenizer.kernels.intrinsics import load_word, lowest_bit
+from tinylm.tokenizer.kernels.kernel import kernel
 
 LONGEST_KEY = 15
 LONGEST_LONG_KEY = 31
 SLOT_WORDS = 4
 CACHE_LINE_BYTES = 64
 
+SPECIAL = np.uint64(2**64 - 1)
+"""The upper half of a special token's key; the lower half is its id."""
+
 _LENGTH_SHIFT = np.uint64(56)
 _LOWEST_BYTES = np.array([2 ** (8 * num_bytes) - 1 for num_bytes in range(9)], np.uint64)
 """Masks that keep so many bytes of a word."""
+_LOW_MASKS = _LOWEST_BYTES[[min(length, 8) for length in range(LONGEST_KEY + 1)]]
+_HIGH_MASKS = _LOWEST_BYTES[[max(length - 8, 0) for length in range(LONGEST_KEY + 1)]]
+"""The same for the two words of a key, by its length."""
 _FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd, bits well mixed
 _HALF = np.uint64(32)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def key(text, at, length):
     """The bytes of a pre-token of up to LONGEST_KEY bytes, and in the last byte their number.
 
@@ -31,11 +37,11 @@ def key(text, at, length):
     """
     if length > LONGEST_KEY:
         return np.uint64(1), np.uint64(0)
-    high = key_word(text, at, length, 1) | np.uint64(length) << _LENGTH_SHIFT
-    return key_word(text, at, length, 0), high
+    low = load_word(text, at) & load_word(_LOW_MASKS, length)
+    return low, load_word(text, at + 8) & load_word(_HIGH_MASKS, length) | np.uint64(length) << _LENGTH_SHIFT
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def long_key(text, at, length):
     """The same for up to LONGEST_LONG_KEY bytes, in four words; (1, 0, 0, 0) beyond that."""
     if length > LONGEST_LONG_KEY:
@@ -44,26 +50,26 @@ def long_key(text, at, length):
     return key_word(text, at, length, 0), key_word(text, at, length, 1), key_word(text, at, length, 2), last
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def key_word(text, at, length, number):
     """Eight bytes of a pre-token, zeros after its end."""
     return load_word(text, at + 8 * number) & _LOWEST_BYTES[max(0, min(8, length - 8 * number))]
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def hash_key(low, high):
     """A hash whose upper bits are good: a table of 2 ** n slots takes the first n."""
     mixed = low ^ high * _FIRST_FACTOR
     return (mixed ^ mixed >> _HALF) * _SECOND_FACTOR
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def hash_long(first, second, third, fourth):
     """The same for the four words of a long key."""
     return hash_key(hash_key(first, second), hash_key(third, fourth))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def hash_bytes(text, at, length):
     """The same for any number of bytes, eight at a time. Never 0."""
     hashed = np.uint64(length)
@@ -72,7 +78,7 @@ def hash_bytes(text, at, length):
     return hash_key(hashed, load_word(text, at + length - 8)) | np.uint64(1)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def equal_bytes(text, at, other, other_at, length):
     """Whether `length` >= 8 bytes of two buffers are the same."""
     for i in range(0, length - 8, 8):
@@ -81,11 +87,23 @@ def equal_bytes(text, at, other, other_at, length):
     return load_word(text, at + length - 8) == load_word(other, other_at + length - 8)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def first_slot(table, hashed, slot_words):
     """Where in `table` the search for a key with this hash begins, as the number of its first word."""
-    bits = lowest_bit(np.uint64(table.size // slot_words))
-    return np.int64(hashed >> np.uint64(64 - bits)) * slot_words
+    return np.int64(hashed >> hash_shift(table, slot_words)) * slot_words
+
+
+@kernel(forceinline=True)
+def hash_shift(table, slot_words):
+    """How far a hash is shifted to leave the number of a slot."""
+    return np.uint64(64 - lowest_bit(np.uint64(table.size // slot_words)))
+
+
+@kernel(forceinline=True)
+def copy(source, source_at, target, target_at, number):
+    """Copy so many elements of one array to another."""
+    for i in range(number):
+        target[target_at + i] = source[source_at + i]
 
 
 def new_slots(bits: int) -> npt.NDArray[np.uint64]:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from tinylm.tokenizer.kernels.intrinsics import lowest_bit
+from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.keys import aligned_zeros, hash_key
 
 ID_BITS = 21
@@ -45,7 +45,7 @@ def new_merge_table(byte_ids: Sequence[int], merges: Mapping[tuple[int, int], tu
     return table
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def fill(table, lefts, rights, ranks):
     """Enter the merges, and look up all pairs of bytes."""
     for i in range(ranks.size):
@@ -55,14 +55,14 @@ def fill(table, lefts, rights, ranks):
         table.byte_pairs[code] = rank_of(table, table.byte_ids[code >> 8], table.byte_ids[code & 255])
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def rank_of(table, left, right):
     """The rank of the merge of two ids, or NO_MERGE."""
     slot = find(table.slots, np.int64(left) << ID_BITS | np.int64(right))
     return table.slots[slot] & NO_MERGE  # a free slot is all ones
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def find(slots, key):
     """Where the merge of a pair is, or the free slot where it would be."""
     slot = np.int64(hash_key(np.uint64(key), np.uint64(0)) >> np.uint64(64 - lowest_bit(np.uint64(slots.size))))

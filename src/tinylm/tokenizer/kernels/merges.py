@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.pair_heap import (
     PairHeap,
     PairTokens,
@@ -129,7 +129,7 @@ def new_state(words: WordCounts, num_merges: int) -> MergeState:
     return state
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def lay_out(state, word_counts):
     """Copy the words into place, every byte a token."""
     words, strings = state.words, state.strings
@@ -144,7 +144,7 @@ def lay_out(state, word_counts):
         at += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel(_nrt=True)
 def add_byte_pairs(state):
     """Find the positions of every pair of bytes, by counting and then placing them, and enter the pairs."""
     tokens, weights = state.words.tokens, state.words.weights
@@ -165,7 +165,7 @@ def add_byte_pairs(state):
             cursor[code] += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def add_pair(state, left, right, number, weight):
     """Enter a new pair with its count; returns where in the positions its `number` positions are to be written."""
     pair, begin = state.used[PAIRS], state.used[POSITIONS]
@@ -177,7 +177,7 @@ def add_pair(state, left, right, number, weight):
     return begin
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def merge_best(state, stop):
     """Merge the best pair again and again, until there are `stop` merges or no pairs."""
     heap, used = state.heap, state.used
@@ -193,7 +193,7 @@ def merge_best(state, stop):
             remove_first(heap, state.ends, state.strings)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def recount(state, pair):
     """How often the pair occurs now. Positions where it no longer does are dropped from its list."""
     words, positions = state.words, state.occurrences.positions
@@ -210,22 +210,26 @@ def recount(state, pair):
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def merge(state, pair):
     """Make a token of the pair, everywhere, and enter the pairs that the new token has with its neighbours."""
     token = state.used[TOKENS]
     left, right = state.ends.left[pair], state.ends.right[pair]
     state.used[TOKENS] += 1
     state.merges[token - NUM_BYTES, 0], state.merges[token - NUM_BYTES, 1] = left, right
-    merged = join_occurrences(state, pair, token)
-    name_token(state, token, merged[0])
-    add_neighbours(state, merged, token, LEFT)
-    add_neighbours(state, merged, token, RIGHT)
+    begin = state.occurrences.begin[pair]
+    stop = join_occurrences(state, pair, token)
+    name_token(state, token, state.occurrences.positions[begin])
+    add_neighbours(state, begin, stop, token, LEFT)
+    add_neighbours(state, begin, stop, token, RIGHT)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def join_occurrences(state, pair, token):
-    """Put `token` wherever the pair stands, from left to right; returns the positions of the new tokens."""
+    """Put `token` wherever the pair stands, from left to right; its positions take the place of the pair's.
+
+    Returns where in the array of positions they end.
+    """
     words, positions = state.words, state.occurrences.positions
     left, right = state.ends.left[pair], state.ends.right[pair]
     begin, size = state.occurrences.begin[pair], state.occurrences.size[pair]
@@ -242,10 +246,10 @@ def join_occurrences(state, pair, token):
         words.lengths[at], words.lengths[at + length - 1] = length, length
         positions[kept] = at
         kept += 1
-    return positions[begin:kept]
+    return kept
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def name_token(state, token, at):
     """Remember the bytes of a new token that stands at position `at`."""
     strings = state.strings
@@ -253,15 +257,17 @@ def name_token(state, token, at):
     strings.prefix[token] = prefix_of(strings.data, at, strings.length[token])
 
 
-@njit(nogil=True, cache=True)
-def add_neighbours(state, merged, token, side):
-    """Enter the pairs of the new `token` with what stands on one side of it, given its positions.
+@kernel()
+def add_neighbours(state, begin, stop, token, side):
+    """Enter the pairs of the new `token` with what stands on one side of it, given where its positions stand.
 
     Two new tokens side by side are one pair: it is entered as the second one's left side.
     """
     weight, number, seen = state.neighbours
+    positions = state.occurrences.positions
     num_seen = 0
-    for at in merged:
+    for i in range(begin, stop):
+        at = positions[i]
         other, _ = neighbour(state.words, at, side)
         if other < 0 or (side == RIGHT and other == token):
             continue
@@ -270,20 +276,23 @@ def add_neighbours(state, merged, token, side):
             num_seen += 1
         number[other] += 1
         weight[other] += state.words.weights[at]
-    for other in seen[:num_seen]:
+    for i in range(num_seen):
+        other = seen[i]
         left, right = (other, token) if side == LEFT else (token, other)
         number[other] = add_pair(state, left, right, number[other], weight[other])  # from here on, where to write
-    for at in merged:
+    for i in range(begin, stop):
+        at = positions[i]
         other, pair_at = neighbour(state.words, at, side)
         if other < 0 or (side == RIGHT and other == token):
             continue
-        state.occurrences.positions[number[other]] = pair_at
+        positions[number[other]] = pair_at
         number[other] += 1
-    for other in seen[:num_seen]:
+    for i in range(num_seen):
+        other = seen[i]
         number[other] = weight[other] = 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def neighbour(words, at, side):
     """The token on one side of the token at `at`, negative for none, and where the pair of the two begins."""
     if side == LEFT:

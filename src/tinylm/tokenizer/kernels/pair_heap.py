@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from tinylm.tokenizer.kernels.kernel import kernel
 
 
 class PairHeap(NamedTuple):
@@ -33,7 +34,7 @@ class PairTokens(NamedTuple):
     right: npt.NDArray[np.int32]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def push(heap, count, pair, ends, strings):
     """Add a pair."""
     i = heap.size[0]
@@ -47,7 +48,7 @@ def push(heap, count, pair, ends, strings):
     heap.counts[i], heap.pairs[i] = count, pair
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def replace_first(heap, count, pair, ends, strings):
     """Put a pair in place of the first one."""
     i, size = 0, heap.size[0]
@@ -64,7 +65,7 @@ def replace_first(heap, count, pair, ends, strings):
     heap.counts[i], heap.pairs[i] = count, pair
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def remove_first(heap, ends, strings):
     """Drop the first pair; the last one is sifted down in its place."""
     heap.size[0] -= 1
@@ -73,7 +74,7 @@ def remove_first(heap, ends, strings):
         replace_first(heap, heap.counts[last], heap.pairs[last], ends, strings)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def comes_before(count, pair, other_count, other_pair, ends, strings):
     """The order of the heap."""
     if count != other_count:
@@ -81,7 +82,7 @@ def comes_before(count, pair, other_count, other_pair, ends, strings):
     return is_greater(pair, other_pair, ends, strings)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def is_greater(pair, other, ends, strings):
     """Whether `pair` is the lexicographically greater of two pairs of byte strings."""
     if ends.left[pair] != ends.left[other]:
@@ -89,7 +90,7 @@ def is_greater(pair, other, ends, strings):
     return compare(ends.right[pair], ends.right[other], strings) > 0
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def compare(token, other, strings):
     """Positive, zero or negative as the first token's bytes are greater than, equal to or less than the second's."""
     if strings.prefix[token] != strings.prefix[other]:
@@ -102,7 +103,7 @@ def compare(token, other, strings):
     return strings.length[token] - strings.length[other]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def prefix_of(data, at, length):
     """The first eight of the `length` bytes at `data[at]`, zeros after the end, as a number in reading order."""
     prefix = np.uint64(0)

@@ -15,9 +15,9 @@ all bytes with a range at once; only characters beyond ASCII are looked at one b
 """
 
 import numpy as np
-from numba import njit
 
 from tinylm.tokenizer.kernels.intrinsics import BLOCK, count_bits, lowest_bit, mask_in_range
+from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.utf8 import classify_multibyte, is_white
 
 BATCH = 256
@@ -31,15 +31,15 @@ ALL = np.uint64(2**64 - 1)
 TOP = np.uint64(BLOCK - 1)
 
 
-@njit(nogil=True, cache=True)
-def find_starts(text, begin, end, classes, starts):
-    """Write the pre-token starts of `text[begin:end]` to `starts`, about BATCH of them at most; say how many.
+@kernel(forceinline=True)
+def find_starts(text, begin, end, classes, starts, count):
+    """Write the pre-token starts of `text[begin:end]` after the `count` in `starts`, up to about BATCH of them in all.
 
-    `begin` must itself be a start, and is the first one written. When the end of the text is reached, `end` is written
-    last: pre-token i is always `text[starts[i]:starts[i + 1]]`, and the next call begins at the last position written.
-    PADDING bytes must be readable after `end`. Returns -1 - position for a byte at which the text is not UTF-8.
+    Returns how many there are now. `begin` must itself be a start, and is the first one written. When the end of the
+    text is reached, `end` is written last: pre-token i is always `text[starts[i]:starts[i + 1]]`, and the next call
+    begins at the last position written. PADDING bytes must be readable after `end`. Returns -1 - position for a byte at
+    which the text is not UTF-8.
     """
-    count = 0
     letter_before = digit_before = other_before = white_before = blank_before = NONE  # the class of the byte before
     revoked = granted = NONE  # starts that a contraction took and gave across the border of two blocks
     at = begin
@@ -85,7 +85,7 @@ def find_starts(text, begin, end, classes, starts):
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def split_contractions(text, at, end, apostrophes, found):
     """Starts of the block, given the apostrophes that begin a pre-token: none within a contraction, one after it.
 
@@ -109,7 +109,7 @@ def split_contractions(text, at, end, apostrophes, found):
     return found, revoked, granted
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def contraction_length(text, at, end):
     """Bytes of the contraction at the apostrophe `text[at]`: 2 for 's 't 'd 'm, 3 for 'll 've 're, 0 for none."""
     first, second = text[at + 1], text[at + 2]
@@ -122,7 +122,7 @@ def contraction_length(text, at, end):
     return 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def write_positions(mask, at, starts, count):
     """Append `at` + the number of each set bit of `mask`; returns the new count.
 

@@ -17,14 +17,19 @@ from tinylm.tokenizer.kernels.encoder import (
     encode_text,
     move_long,
     move_short,
+    new_scratch,
 )
-from tinylm.tokenizer.kernels.keys import aligned_zeros
+from tinylm.tokenizer.kernels.keys import SLOT_WORDS, aligned_zeros
 from tinylm.tokenizer.kernels.merge_table import MergeTable, new_merge_table
 from tinylm.tokenizer.kernels.unicode_classes import class_table
 
-FIRST_CACHE_WORDS = 1 << 16
-LAST_CACHE_WORDS = 1 << 22
-"""The short and the long part each grow from half a megabyte to 32, if so many different pre-tokens come."""
+FIRST_CACHE_WORDS = 1 << 17
+LAST_SHORT_WORDS = 1 << 23
+LAST_LONG_WORDS = 1 << 21
+"""The short part grows from a megabyte to 64, the long part to 16, if so many different pre-tokens come."""
+
+FULL_SHARE = 4
+"""A part is doubled when one of so many slots is taken: those that meet in one place drive each other out."""
 
 
 class EncodedChunk(NamedTuple):
@@ -60,26 +65,26 @@ class TextEncoder:
         self.vocabulary = vocabulary
         first = (aligned_zeros(FIRST_CACHE_WORDS, np.uint64), aligned_zeros(FIRST_CACHE_WORDS, np.uint64))
         self.cache = Cache(*first, np.zeros(2, np.int64))
+        self._scratch = new_scratch()
 
     def encode(self, chunk: Chunk) -> EncodedChunk:
         """The ids of a chunk. Raises: InvalidTextError when it is not UTF-8."""
         specials = specials_in(chunk, self.vocabulary.specials)
         ids = np.empty(chunk.size + SLACK_IDS, self.vocabulary.dtype)
-        stops = np.empty(len(specials), np.int64)
         count = encode_text(
-            chunk.text, 0, chunk.size, specials, class_table(), self.vocabulary.table, self.cache, ids, stops
+            chunk.text, chunk.size, specials, class_table(), self.vocabulary.table, self.cache, self._scratch, ids
         )
         if count < 0:
             raise InvalidTextError
         self._grow_cache()
-        return EncodedChunk(ids[:count], stops)
+        return EncodedChunk(ids[:count], special_stops(ids[:count], np.unique(specials[:, 2]).astype(ids.dtype)))
 
     def _grow_cache(self) -> None:
-        """Double the part of the cache in which half as many pre-tokens as it has slots have been stored."""
+        """Double a part of the cache that has become too full."""
         short, long, stored = self.cache
-        if stored[SHORT] * SET_WORDS > short.size < LAST_CACHE_WORDS:
+        if stored[SHORT] * SLOT_WORDS * FULL_SHARE > short.size < LAST_SHORT_WORDS:
             self.double_short()
-        if stored[LONG] * SET_WORDS * 2 > long.size < LAST_CACHE_WORDS:
+        if stored[LONG] * SET_WORDS * FULL_SHARE > long.size < LAST_LONG_WORDS:
             self.double_long()
 
     def double_short(self) -> None:
@@ -93,3 +98,9 @@ class TextEncoder:
         larger = aligned_zeros(2 * self.cache.long.size, np.uint64)
         move_long(self.cache.long, larger)
         self.cache = self.cache._replace(long=larger)
+
+
+def special_stops(ids: npt.NDArray[Any], special_ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The number of ids up to and including each special token; nothing else has an id of theirs."""
+    stops = [np.flatnonzero(ids == special_id) + 1 for special_id in special_ids]
+    return stops[0] if len(stops) == 1 else np.sort(np.concatenate([np.zeros(0, np.int64), *stops]))

@@ -1,16 +1,16 @@
 """Characters beyond ASCII: decoding them, one at a time, and refusing what is not UTF-8."""
 
 import numpy as np
-from numba import njit
 
 from tinylm.tokenizer.kernels.intrinsics import lowest_bit
+from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.unicode_classes import DIGIT, LETTER, WHITE
 
 NONE = np.uint64(0)
 ONE = np.uint64(1)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def decode_character(text, at, end):
     """The code point that starts at `text[at]` and its length in bytes; length 0 for what is not UTF-8.
 
@@ -33,7 +33,7 @@ def decode_character(text, at, end):
     return code_point, 4 if well_formed and 0x10000 <= code_point < 0x110000 and lead < 0xF5 else 0
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def is_white(text, at, end, classes):
     """1 if the character at `text[at]` is white space, or the text has ended, else 0; as a mask's lowest bit."""
     if at >= end:
@@ -44,7 +44,7 @@ def is_white(text, at, end, classes):
     return ONE if length > 0 and classes[code_point] == WHITE else NONE
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def classify_multibyte(text, begin, at, end, multibyte, classes):
     """Masks of the letters, digits and white space among the multi-byte characters of the block at `text[at]`.
 
@@ -75,7 +75,7 @@ def classify_multibyte(text, begin, at, end, multibyte, classes):
     return letters, digits, white, last_white, -1
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@kernel(forceinline=True)
 def character_start(text, begin, at):
     """Where the character that `text[at]` belongs to begins: up to three bytes back, not before `begin`."""
     position = at
