@@ -41,13 +41,16 @@ def encode(
     """Encode text into a token file.
 
     Special tokens of the tokenizer are recognised in the text and end a document, as the end of each file does.
-    Killed, the same command goes on where it was. The arrays of all shards, joined, are that of one run.
+    Killed, the same command goes on where it was. The arrays of all shards, joined, are that of one run; a single
+    text is split for training and validation as in the last example, and the other part is --shard 20/20.
 
     Examples:
 
       tinylm encode stories.txt --tokenizer data/ts-10k --out data/stories.npy
 
       cat *.txt | tinylm encode - --tokenizer data/ts-10k --out data/all.bin
+
+      tinylm encode my.txt --tokenizer data/my-10k --shard 1-19/20 --out data/my-train.npy
     """
     from tinylm.data.token_file import token_dtype
     from tinylm.data.token_writer import Place, write_tokens

@@ -31,7 +31,8 @@ Tokenizer = Annotated[
     Path, typer.Option("--tokenizer", metavar="DIR", help="A directory written by `tinylm train-bpe`.")
 ]
 Shard = Annotated[
-    str | None, typer.Option("--shard", metavar="I/N", help="Take the I-th of N parts of the input, as in 2/16.")
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Take one of N parts of the input, as 2/16, or several, as 1-15/16."),
 ]
 Threads = Annotated[
     int | None,

@@ -19,27 +19,30 @@ WINDOW_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Shard:
-    """Shard `index` of `count`, the first being 1."""
+    """Parts `first` to `last` of `count` equal ones, the first of all being 1."""
 
-    index: int
+    first: int
+    last: int
     count: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`"2/16"`. Raises: UsageError for anything else."""
-        match = regex.fullmatch(r"(\d+)/(\d+)", text)
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageError(f"--shard {text}: must be I/N with I from 1 to N, as in 2/16")
-        return cls(int(match[1]), int(match[2]))
+        """`"2/16"` or `"1-15/16"`. Raises: UsageError for anything else."""
+        match = regex.fullmatch(r"(\d+)(?:-(\d+))?/(\d+)", text)
+        if match:
+            shard = cls(int(match[1]), int(match[2] or match[1]), int(match[3]))
+            if 1 <= shard.first <= shard.last <= shard.count:
+                return shard
+        raise UsageError(f"--shard {text}: must be I/N or I-J/N with 1 <= I <= J <= N, as in 2/16 or 1-15/16")
 
     def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
+        return f"{self.first}/{self.count}" if self.first == self.last else f"{self.first}-{self.last}/{self.count}"
 
 
 def shard_sources(
     paths: Sequence[str | Path], shard: Shard, special_tokens: Sequence[str], pattern: str
 ) -> list[Source]:
-    """The part of the inputs that is one shard: about a `count`-th of the bytes, from one safe cut to another.
+    """The part of the inputs that is a shard: about so many `count`-ths of the bytes, from one safe cut to another.
 
     Raises: UsageError for inputs whose size is not known; TinylmError when there is nothing left for this shard.
     """
@@ -52,13 +55,13 @@ def shard_sources(
     ends = list(accumulate(sizes))
 
     def cut(index: int) -> tuple[int, int]:
-        """Where shard `index` ends, as the number of a file and an offset in it."""
+        """Where part `index` ends, as the number of a file and an offset in it."""
         wanted = ends[-1] * index // shard.count
         file = min(bisect_right(ends, wanted), len(ends) - 1)
         offset = wanted - (ends[file] - sizes[file])
         return file, first_safe_cut(paths[file], offset, sizes[file], specials, inside_documents=pattern in PATTERNS)
 
-    (first, start), (last, stop) = cut(shard.index - 1), cut(shard.index)
+    (first, start), (last, stop) = cut(shard.first - 1), cut(shard.last)
     sources = [
         Source(paths[file], start if file == first else 0, stop if file == last else sizes[file])
         for file in range(first, last + 1)
