@@ -16,7 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tinylm.tokenizer.kernels.intrinsics import prefetch
 from tinylm.tokenizer.kernels.kernel import kernel
+from tinylm.tokenizer.kernels.keys import aligned_zeros
 from tinylm.tokenizer.kernels.pair_heap import (
     PairHeap,
     PairTokens,
@@ -35,10 +37,17 @@ GONE = -2
 
 LEFT, RIGHT = 0, 1
 
+AHEAD = 16
+"""How many positions before it is needed one is fetched from memory."""
+
 
 class Words(NamedTuple):
-    """The distinct words as sequences of tokens, by position."""
+    """The distinct words as sequences of tokens, by position.
 
+    What is known of a position is asked for together and stands together: the three are columns of `cells`.
+    """
+
+    cells: npt.NDArray[np.int64]
     tokens: npt.NDArray[np.int32]
     """The token that begins here, GONE inside a token, BOUNDARY around words."""
     lengths: npt.NDArray[np.int32]
@@ -108,7 +117,7 @@ def new_state(words: WordCounts, num_merges: int) -> MergeState:
     room = 3 * size + 1
     num_tokens = NUM_BYTES + num_merges
     state = MergeState(
-        words=Words(np.full(size, BOUNDARY, np.int32), np.ones(size, np.int32), np.empty(size, np.int64)),
+        words=new_words(size),
         strings=TokenBytes(
             np.empty(size + 8, np.uint8),
             np.zeros(num_tokens, np.int64),
@@ -127,6 +136,16 @@ def new_state(words: WordCounts, num_merges: int) -> MergeState:
     lay_out(state, words)
     add_byte_pairs(state)
     return state
+
+
+def new_words(size: int) -> Words:
+    """So many positions, all of them boundaries."""
+    cells = aligned_zeros(2 * size, np.int64)
+    halves, wholes = cells.view(np.int32).reshape(size, 4), cells.reshape(size, 2)
+    words = Words(cells, tokens=halves[:, 0], lengths=halves[:, 1], weights=wholes[:, 1])
+    words.tokens[:] = BOUNDARY
+    words.lengths[:] = 1
+    return words
 
 
 @kernel()
@@ -201,6 +220,7 @@ def recount(state, pair):
     begin, size = state.occurrences.begin[pair], state.occurrences.size[pair]
     kept, count = begin, 0
     for i in range(begin, begin + size):
+        prefetch_cell(words, positions, i + AHEAD, begin + size)
         at = positions[i]
         if words.tokens[at] == left and words.tokens[at + words.lengths[at]] == right:
             positions[kept] = at
@@ -235,6 +255,7 @@ def join_occurrences(state, pair, token):
     begin, size = state.occurrences.begin[pair], state.occurrences.size[pair]
     kept = begin
     for i in range(begin, begin + size):
+        prefetch_cell(words, positions, i + AHEAD, begin + size)
         at = positions[i]
         if words.tokens[at] != left:  # in "aaa" the first merge of "aa" has taken the second one's first half
             continue
@@ -290,6 +311,12 @@ def add_neighbours(state, begin, stop, token, side):
     for i in range(num_seen):
         other = seen[i]
         number[other] = weight[other] = 0
+
+
+@kernel(forceinline=True)
+def prefetch_cell(words, positions, i, stop):
+    """Begin to bring near what is known of position number `i`, or of the last one before `stop`."""
+    prefetch(words.cells, 2 * np.int64(positions[min(i, stop - 1)]))
 
 
 @kernel(forceinline=True)
