@@ -86,7 +86,11 @@ def test_nothing_to_draw(records: list[dict[str, object]], tmp_path: Path) -> No
     assert (tmp_path / "curve.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize("records", [STEPS[:1], EVALUATIONS[:1], STEPS[:2]])
+ENORMOUS = {"step": 1, "loss": 4.3e28}
+"""What a model without normalization begins with, before its gradient overflows."""
+
+
+@pytest.mark.parametrize("records", [STEPS[:1], EVALUATIONS[:1], STEPS[:2], [ENORMOUS], [ENORMOUS, *STEPS[1:4]]])
 def test_very_short_runs_are_drawn(records: list[dict[str, float]]) -> None:
     """One point is enough."""
     assert any(mark in text_curve(records) for mark in "●⠒⠤⡇⠉⣀⢣⠑")

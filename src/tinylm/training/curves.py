@@ -139,7 +139,8 @@ def text_curve(metrics: Metrics, width: int = 72, height: int = 16, *, unicode: 
 
 def _axis(values: list[float], places: int) -> Axis:
     low, high = min(values), max(values)
-    return Axis(low, high, places) if low < high else Axis(low - 0.5, high + 0.5, places)
+    margin = max(0.5, abs(low) / 100) if low == high else 0.0  # as far as floats of that size can tell apart
+    return Axis(low - margin, high + margin, places)
 
 
 def _draw(line: Points, marks: Points, steps: Axis, losses: Axis, glyphs: Glyphs) -> list[list[str]]:
