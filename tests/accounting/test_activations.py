@@ -18,6 +18,7 @@ VARIANTS = {
     "base": {},
     "manual": {"attention": "manual"},
     "silu": {"feed_forward": "silu"},
+    "ReLU squared": {"feed_forward": "relu2"},
     "no rope": {"position": "none"},
     "no rope, manual": {"position": "none", "attention": "manual"},
     "no norm": {"norm": "none"},

@@ -15,7 +15,9 @@ def test_a_model_small_enough_to_count_by_hand() -> None:
     assert elementwise_forward_flops(shape, 7) == 7 * 2 * (norms + rope + scores + silu_and_gate + residuals + 4 * 5)
 
 
-@pytest.mark.parametrize(("field", "value"), [("norm", "none"), ("position", "none"), ("feed_forward", "silu")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("norm", "none"), ("position", "none"), ("feed_forward", "silu"), ("feed_forward", "relu2")]
+)
 def test_leaving_a_part_out_saves_its_operations(field: str, value: str) -> None:
     """Each variant has fewer than the whole."""
     values = MODEL_PRESETS["tinystories"]

@@ -20,6 +20,7 @@ CASES = {
     "no norm": ({"norm": "none"}, 8, Training()),
     "tied, large vocabulary, small batch": ({"vocab_size": 5000, "tie_embeddings": True}, 1, Training()),
     "small vocabulary: the peak is in a block": ({"vocab_size": 20, "d_ff": 300}, 8, Training()),
+    "small vocabulary, ReLU squared": ({"vocab_size": 20, "d_ff": 300, "feed_forward": "relu2"}, 8, Training()),
     "small vocabulary, manual": ({"vocab_size": 20, "attention": "manual", "context_length": 128}, 2, Training()),
     "accumulation": ({}, 8, Training(grad_accumulation=2)),
     "bf16": ({}, 4, Training(precision="bf16")),

@@ -7,7 +7,7 @@ from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.model import TransformerLM, build_model, cross_entropy
 from tinylm.model.attention import manual_attention
-from tinylm.model.feed_forward import SiLUFeedForward
+from tinylm.model.feed_forward import ReLUSquaredFeedForward, SiLUFeedForward
 from tinylm.model.transformer import PostNormTransformerBlock
 
 SMALL = {"vocab_size": 64, "context_length": 16, "d_model": 32, "num_layers": 2, "num_heads": 2, "d_ff": 48}
@@ -17,6 +17,7 @@ SWITCHES = [
     {"norm": "none"},
     {"norm_placement": "post"},
     {"feed_forward": "silu"},
+    {"feed_forward": "relu2"},
     {"tie_embeddings": True},
     {"attention": "manual"},
 ]
@@ -61,6 +62,7 @@ def test_every_switch_reaches_the_model() -> None:
     assert not any("norm" in name for name, _ in built(norm="none").named_parameters())
     assert isinstance(built(norm_placement="post").blocks[0], PostNormTransformerBlock)
     assert isinstance(built(feed_forward="silu").blocks[0].feed_forward, SiLUFeedForward)
+    assert isinstance(built(feed_forward="relu2").blocks[0].feed_forward, ReLUSquaredFeedForward)
     assert built(attention="manual").blocks[0].attention.attention is manual_attention
     assert num_parameters(built()) - num_parameters(built(tie_embeddings=True)) == 64 * 32
 

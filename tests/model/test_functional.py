@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm.model import cross_entropy, scaled_dot_product_attention, silu, softmax
+from tinylm.model.functional import relu_squared
 
 
 @pytest.mark.parametrize("dim", [-1, 0, 1])
@@ -30,6 +31,14 @@ def test_silu_equals_torch() -> None:
     """silu is PyTorch's."""
     x = torch.linspace(-20, 20, 101, dtype=torch.float64)
     torch.testing.assert_close(silu(x), F.silu(x))
+
+
+def test_relu_squared_equals_torch() -> None:
+    """relu_squared is the square of PyTorch's ReLU, values and gradients, also where they vanish."""
+    x = torch.linspace(-3, 3, 61, dtype=torch.float64, requires_grad=True)
+    ours, torchs = relu_squared(x), F.relu(x).square()
+    torch.testing.assert_close(ours, torchs)
+    torch.testing.assert_close(torch.autograd.grad(ours.sum(), x), torch.autograd.grad(torchs.sum(), x))
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -20,8 +20,9 @@ FP32 = 4
 WIDTH = {"fp32": 4, "bf16": 2}
 TOKEN_ID = 8
 
-FEED_FORWARD_KEPT = {"swiglu": 5, "silu": 3}
-"""Tensors of d_ff: gate, up, sigmoid(gate), silu(gate) and their product; or up, sigmoid(up) and silu(up)."""
+FEED_FORWARD_KEPT = {"swiglu": 5, "silu": 3, "relu2": 2}
+"""Tensors of d_ff: gate, up, sigmoid(gate), silu(gate) and their product; or up, sigmoid(up) and silu(up); or relu(up)
+and its square."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ SOFTMAX = 6
 """Per score: scale, maximum, difference, exponential, sum, quotient."""
 SILU = 4
 """x / (1 + exp(-x)): negation, exponential, sum, quotient."""
+FEED_FORWARD = {"swiglu": SILU + 1, "silu": SILU, "relu2": 2}
+"""Per element of d_ff: SiLU and the product with the gate; SiLU; maximum and product."""
 LOSS = 4
 """Per logit of the cross-entropy: maximum, difference, exponential, sum."""
 
@@ -20,7 +22,6 @@ def elementwise_forward_flops(shape: ModelShape, batch_size: int = 1) -> int:
     norm = NORM * width if shape.norm == "rmsnorm" else 0
     rotation = ROTATION * 2 * width if shape.position == "rope" else 0
     softmax = SOFTMAX * shape.num_heads * length
-    gate = shape.d_ff if shape.feed_forward == "swiglu" else 0
     residuals = 2 * width
-    block = 2 * norm + rotation + softmax + SILU * shape.d_ff + gate + residuals
+    block = 2 * norm + rotation + softmax + FEED_FORWARD[shape.feed_forward] * shape.d_ff + residuals
     return batch_size * length * (shape.num_layers * block + norm + LOSS * shape.vocab_size)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tinylm.accounting.shape import ModelShape
 
-FEED_FORWARD_MATRICES = {"swiglu": 3, "silu": 2}
+FEED_FORWARD_MATRICES = {"swiglu": 3, "silu": 2, "relu2": 2}
 """Each of d_model x d_ff: a gated network has one more."""
 
 

@@ -20,7 +20,7 @@ class ModelShape:
     position: Literal["rope", "none"] = "rope"
     norm: Literal["rmsnorm", "none"] = "rmsnorm"
     norm_placement: Literal["pre", "post"] = "pre"
-    feed_forward: Literal["swiglu", "silu"] = "swiglu"
+    feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
     tie_embeddings: bool = False
     attention: Literal["sdpa", "manual"] = "sdpa"
 

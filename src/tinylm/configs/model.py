@@ -32,8 +32,8 @@ class ModelConfig(Table):
     """Normalization layers: RMSNorm, or identity (`--no-rmsnorm`)."""
     norm_placement: Literal["pre", "post"] = "pre"
     """Normalize before each sub-layer, or after the residual addition (`--post-norm`)."""
-    feed_forward: Literal["swiglu", "silu"] = "swiglu"
-    """Three matrices with a gate, or two with SiLU between (`--ffn-silu`; match parameters with d_ff x 3/2)."""
+    feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
+    """Three matrices with a gate; or two, to match with d_ff x 3/2, with SiLU (`--ffn-silu`) or ReLU squared between."""
     tie_embeddings: bool = False
     """Use the token embedding as output projection (`--weight-tying`)."""
     attention: Literal["sdpa", "manual"] = "sdpa"

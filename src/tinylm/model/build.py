@@ -7,14 +7,14 @@ from torch import nn
 
 from tinylm.configs.model import ModelConfig
 from tinylm.model.attention import manual_attention, sdpa_attention
-from tinylm.model.feed_forward import SiLUFeedForward, SwiGLU
+from tinylm.model.feed_forward import ReLUSquaredFeedForward, SiLUFeedForward, SwiGLU
 from tinylm.model.functional import cross_entropy, fused_cross_entropy
 from tinylm.model.layers import RMSNorm
 from tinylm.model.transformer import PostNormTransformerBlock, TransformerBlock, TransformerLM
 
 NORMS = {"rmsnorm": RMSNorm, "none": nn.Identity}
 BLOCKS = {"pre": TransformerBlock, "post": PostNormTransformerBlock}
-FEED_FORWARDS = {"swiglu": SwiGLU, "silu": SiLUFeedForward}
+FEED_FORWARDS = {"swiglu": SwiGLU, "silu": SiLUFeedForward, "relu2": ReLUSquaredFeedForward}
 ATTENTIONS = {"sdpa": sdpa_attention, "manual": manual_attention}
 LOSSES = {"sdpa": fused_cross_entropy, "manual": cross_entropy}
 
