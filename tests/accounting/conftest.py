@@ -10,6 +10,7 @@ from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 
 VARIANTS = ("position", "norm", "norm_placement", "feed_forward", "attention")
+OPTIONS = {"qk_norm": (False, True)}
 
 
 @pytest.fixture
@@ -34,4 +35,5 @@ def preset_or_random(case: str | int, **fixed: object) -> ModelConfig:
         "tie_embeddings": draw.random() < 0.5,
     }
     values |= {name: draw.choice(get_args(ModelConfig.model_fields[name].annotation)) for name in VARIANTS}
+    values |= {name: draw.choice(choices) for name, choices in OPTIONS.items()}
     return ModelConfig.model_validate(values | fixed)

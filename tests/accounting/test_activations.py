@@ -22,6 +22,10 @@ VARIANTS = {
     "no rope": {"position": "none"},
     "no rope, manual": {"position": "none", "attention": "manual"},
     "no norm": {"norm": "none"},
+    "QK-norm": {"qk_norm": True},
+    "QK-norm, no rope": {"qk_norm": True, "position": "none"},
+    "QK-norm, manual": {"qk_norm": True, "attention": "manual"},
+    "QK-norm, no rope, manual": {"qk_norm": True, "position": "none", "attention": "manual"},
     "post-norm": {"norm_placement": "post"},
     "tied": {"tie_embeddings": True},
 }

@@ -19,6 +19,7 @@ def test_the_write_up_s_table_of_gpt2_xl() -> None:
         token_embedding=80_411_200,
         per_block=BlockParameters(
             norms=3_200,
+            qk_norms=0,
             attention_qkv=7_680_000,
             attention_output=2_560_000,
             feed_forward=30_720_000,
@@ -48,7 +49,9 @@ def test_counts_equal_those_of_the_built_model(case: str | int, config_of: Calla
         return sum(count for name, count in sizes.items() if name.startswith(prefix))
 
     block = counts.per_block
-    assert block.attention_qkv + block.attention_output == size("blocks.0.attention.")
+    assert block.attention_qkv == size("blocks.0.attention.qkv")
+    assert block.attention_output == size("blocks.0.attention.output")
+    assert block.qk_norms == size("blocks.0.attention.query_norm") + size("blocks.0.attention.key_norm")
     assert block.feed_forward == size("blocks.0.feed_forward.")
     assert block.norms == size("blocks.0.attention_norm") + size("blocks.0.feed_forward_norm")
     assert (counts.token_embedding, counts.lm_head) == (size("token_embedding"), size("lm_head"))

@@ -22,6 +22,17 @@ CASES = {
     "small vocabulary: the peak is in a block": ({"vocab_size": 20, "d_ff": 300}, 8, Training()),
     "small vocabulary, ReLU squared": ({"vocab_size": 20, "d_ff": 300, "feed_forward": "relu2"}, 8, Training()),
     "small vocabulary, manual": ({"vocab_size": 20, "attention": "manual", "context_length": 128}, 2, Training()),
+    "QK-norm": ({"qk_norm": True}, 8, Training()),
+    "QK-norm, small vocabulary, no rope": (
+        {"vocab_size": 20, "context_length": 128, "qk_norm": True, "position": "none"},
+        2,
+        Training(),
+    ),
+    "QK-norm, small vocabulary, manual": (
+        {"vocab_size": 20, "context_length": 128, "qk_norm": True, "attention": "manual"},
+        2,
+        Training(),
+    ),
     "accumulation": ({}, 8, Training(grad_accumulation=2)),
     "bf16": ({}, 4, Training(precision="bf16")),
     "Muon: the peak is the optimizer's": ({"vocab_size": 100}, 1, Training(optimizer="muon")),

@@ -5,7 +5,7 @@ import torch
 
 from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
-from tinylm.model import TransformerLM, build_model, cross_entropy
+from tinylm.model import RMSNorm, TransformerLM, build_model, cross_entropy
 from tinylm.model.attention import manual_attention
 from tinylm.model.feed_forward import ReLUSquaredFeedForward, SiLUFeedForward
 from tinylm.model.transformer import PostNormTransformerBlock
@@ -19,6 +19,7 @@ SWITCHES = [
     {"feed_forward": "silu"},
     {"feed_forward": "relu2"},
     {"tie_embeddings": True},
+    {"qk_norm": True},
     {"attention": "manual"},
 ]
 
@@ -63,6 +64,7 @@ def test_every_switch_reaches_the_model() -> None:
     assert isinstance(built(norm_placement="post").blocks[0], PostNormTransformerBlock)
     assert isinstance(built(feed_forward="silu").blocks[0].feed_forward, SiLUFeedForward)
     assert isinstance(built(feed_forward="relu2").blocks[0].feed_forward, ReLUSquaredFeedForward)
+    assert isinstance(built(qk_norm=True).blocks[1].attention.key_norm, RMSNorm)
     assert built(attention="manual").blocks[0].attention.attention is manual_attention
     assert num_parameters(built()) - num_parameters(built(tie_embeddings=True)) == 64 * 32
 

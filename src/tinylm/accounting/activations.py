@@ -63,19 +63,31 @@ def kept_by_attention(shape: ModelShape, batch_size: int, width: int) -> int:
     """Norm, projections, and the attention itself: fused, or with three matrices of scores a head."""
     length, d_model, heads = shape.context_length, shape.d_model, shape.num_heads
     tokens = batch_size * length
-    row = width * tokens * d_model
-    kept = kept_by_norm(shape, tokens) + row + weight_copy(4 * d_model**2, width)
+    kept = kept_by_norm(shape, tokens) + kept_by_qk_norm(shape, tokens, width) + weight_copy(4 * d_model**2, width)
+    kept += (1 + attention_rows(shape, batch_size, width)) * width * tokens * d_model  # with the projections' input
     if shape.position == "rope":
         kept += 4 * FP32 * length * (shape.d_head // 2)  # cosines and sines, for query and for key
     if shape.attention == "manual":
         scores = 3 * width * tokens * length * heads  # masked scores, exponentials, probabilities
         maxima_and_sums = 2 * width * tokens * heads
-        # Query, key, value and output. A batch of one needs no copy of value, which keeps the stack it is a part of.
-        rows = 6 if batch_size == 1 and shape.position == "rope" else 4
-        return kept + rows * row + scores + maxima_and_sums + length**2  # the mask
-    log_sums = FP32 * tokens * heads
-    rotated = 3 * row if shape.position == "rope" else 0  # query and key; the output, laid out anew
-    return kept + 4 * row + log_sums + rotated  # stacked query, key, value; output
+        return kept + scores + maxima_and_sums + length**2  # the mask
+    return kept + FP32 * tokens * heads  # logarithms of the sums
+
+
+def attention_rows(shape: ModelShape, batch_size: int, width: int) -> int:
+    """Tensors of d_model that attention keeps: query, key, value, output, and what they are parts or copies of."""
+    rope, manual = shape.position == "rope", shape.attention == "manual"
+    norm_keeps_stack = shape.qk_norm and width == FP32  # a bf16 one is kept as a float32 copy, by `kept_by_qk_norm`
+    if manual and batch_size > 1:
+        return 4 + 3 * norm_keeps_stack  # the batched products take copies
+    query_and_key = 2 * (rope or shape.qk_norm)  # rotated or normalised; else they are, as value is, parts of the stack
+    return 3 + query_and_key + 1 + (rope and not manual)  # rotation leaves the fused output to be laid out anew
+
+
+def kept_by_qk_norm(shape: ModelShape, tokens: int, width: int) -> int:
+    """The normalised query and key and the reciprocal roots of each head; in bf16 their float32 copies as well."""
+    rows = 2 if width == FP32 else 4
+    return FP32 * tokens * (rows * shape.d_model + 2 * shape.num_heads) if shape.qk_norm else 0
 
 
 def kept_by_feed_forward(shape: ModelShape, tokens: int, width: int) -> int:

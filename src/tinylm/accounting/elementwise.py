@@ -20,8 +20,9 @@ def elementwise_forward_flops(shape: ModelShape, batch_size: int = 1) -> int:
     """Operations of a forward pass with its loss outside of matrix products, each counted as one."""
     length, width = shape.context_length, shape.d_model
     norm = NORM * width if shape.norm == "rmsnorm" else 0
+    qk_norm = NORM * 2 * width if shape.qk_norm else 0
     rotation = ROTATION * 2 * width if shape.position == "rope" else 0
     softmax = SOFTMAX * shape.num_heads * length
     residuals = 2 * width
-    block = 2 * norm + rotation + softmax + FEED_FORWARD[shape.feed_forward] * shape.d_ff + residuals
+    block = 2 * norm + qk_norm + rotation + softmax + FEED_FORWARD[shape.feed_forward] * shape.d_ff + residuals
     return batch_size * length * (shape.num_layers * block + norm + LOSS * shape.vocab_size)

@@ -3,7 +3,7 @@
 The letters are explained by `SYMBOLS` and `MEMORY_SYMBOLS`.
 """
 
-from tinylm.accounting.activations import FEED_FORWARD_KEPT, WIDTH, Precision
+from tinylm.accounting.activations import FEED_FORWARD_KEPT, WIDTH, Precision, attention_rows
 from tinylm.accounting.optimizers import Optimizer, hidden_parameters
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
@@ -34,6 +34,7 @@ def parameter_formulas(shape: ModelShape) -> dict[str, str]:
     return {
         "token_embedding": "V * D",
         "norms": f"2 * {norm}",
+        "qk_norms": "2 * (D // H)" if shape.qk_norm else "0",
         "attention_qkv": "3 * D**2",
         "attention_output": "D**2",
         "feed_forward": f"{FEED_FORWARD_MATRICES[shape.feed_forward]} * D * F",
@@ -73,18 +74,19 @@ def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> d
     loss = 1 if shape.attention == "sdpa" else 3
     return {
         "token_ids": "16 * B * S",
-        "attention": f"{norm} + {attention_formula(shape, batch_size)}{copies['attention']}",
+        "attention": f"{norm} + {attention_formula(shape, batch_size, precision)}{copies['attention']}",
         "feed_forward": f"{norm} + E * B * S * (D + {inner} * F){copies['feed_forward']}",
         "head": f"{norm} + E * B * S * D{copies['head']}",
         "loss": f"{loss} * 4 * B * S * V",
     }
 
 
-def attention_formula(shape: ModelShape, batch_size: int) -> str:
+def attention_formula(shape: ModelShape, batch_size: int, precision: Precision) -> str:
     """What attention keeps beside its norm and weights."""
-    rope = shape.position == "rope"
-    tables = " + 16 * S * (D // H // 2)" if rope else ""
+    rows = 1 + attention_rows(shape, batch_size, WIDTH[precision])
+    rest = " + 16 * S * (D // H // 2)" if shape.position == "rope" else ""
+    if shape.qk_norm:
+        rest += f" + 4 * B * S * ({2 if precision == 'fp32' else 4} * D + 2 * H)"
     if shape.attention == "sdpa":
-        return f"E * B * S * {8 if rope else 5} * D + 4 * B * S * H{tables}"
-    rows = 7 if rope and batch_size == 1 else 5
-    return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{tables}"
+        return f"E * B * S * {rows} * D + 4 * B * S * H{rest}"
+    return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{rest}"

@@ -13,6 +13,7 @@ class BlockParameters:
     """Parameters of one transformer block."""
 
     norms: int
+    qk_norms: int
     attention_qkv: int
     attention_output: int
     feed_forward: int
@@ -51,7 +52,7 @@ def count_parameters(shape: ModelShape) -> Parameters:
         lm_head=head,
         total=total,
         non_embedding=total - embedding,
-        matmul=blocks - shape.num_layers * block.norms + embedding,
+        matmul=blocks - shape.num_layers * (block.norms + block.qk_norms) + embedding,
     )
 
 
@@ -59,10 +60,12 @@ def count_block(shape: ModelShape, norm: int) -> BlockParameters:
     """One block with two normalization layers of `norm` parameters each."""
     square = shape.d_model**2
     feed_forward = FEED_FORWARD_MATRICES[shape.feed_forward] * shape.d_model * shape.d_ff
+    qk_norms = 2 * shape.d_head if shape.qk_norm else 0
     return BlockParameters(
         norms=2 * norm,
+        qk_norms=qk_norms,
         attention_qkv=3 * square,
         attention_output=square,
         feed_forward=feed_forward,
-        total=2 * norm + 4 * square + feed_forward,
+        total=2 * norm + qk_norms + 4 * square + feed_forward,
     )

@@ -9,6 +9,7 @@ from tinylm.commands.console import bytes_text, count_text, duration, table
 
 BLOCK_PARTS = {
     "norms": "  norms",
+    "qk_norms": "  query and key norms",
     "attention_qkv": "  attention Q, K, V",
     "attention_output": "  attention output",
     "feed_forward": "  feed-forward",
@@ -20,6 +21,8 @@ FORWARD_PARTS = {
     "feed_forward": "feed-forward",
     "lm_head": "LM head",
 }
+OPTIONAL = {"qk_norms"}
+"""Parts that a table leaves out of a model without them."""
 RUNS = {"run": "this run", "chinchilla": "to the Chinchilla point", "budget": "within the budget"}
 
 UNITS = (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6))
@@ -61,7 +64,11 @@ def parameter_table(record: Record, formulas: Mapping[str, str] | None) -> str:
     rows = {
         "token_embedding": row("token embedding", parameters["token_embedding"]),
         "blocks": row(f"{layers} blocks", parameters["blocks"], per_block["total"]),
-        **{key: row(label, layers * per_block[key], per_block[key]) for key, label in BLOCK_PARTS.items()},
+        **{
+            key: row(label, layers * per_block[key], per_block[key])
+            for key, label in BLOCK_PARTS.items()
+            if per_block[key] or key not in OPTIONAL
+        },
         "final_norm": row("final norm", parameters["final_norm"]),
         "lm_head": row("LM head", parameters["lm_head"]),
         "total": row("total", total),

@@ -32,8 +32,10 @@ class ModelConfig(Table):
     """Normalization layers: RMSNorm, or identity (`--no-rmsnorm`)."""
     norm_placement: Literal["pre", "post"] = "pre"
     """Normalize before each sub-layer, or after the residual addition (`--post-norm`)."""
+    qk_norm: bool = False
+    """RMSNorm, with a gain, on each head's query and key before RoPE (arXiv 2010.04245); whatever `norm` says."""
     feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
-    """Three matrices with a gate; or two, to match with d_ff x 3/2, with SiLU (`--ffn-silu`) or ReLU squared between."""
+    """Three matrices with a gate; or two, to match with d_ff x 3/2, SiLU (`--ffn-silu`) or ReLU squared between."""
     tie_embeddings: bool = False
     """Use the token embedding as output projection (`--weight-tying`)."""
     attention: Literal["sdpa", "manual"] = "sdpa"

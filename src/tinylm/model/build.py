@@ -45,6 +45,7 @@ def _transformer(config: ModelConfig) -> TransformerLM:
         rope_theta=config.rope_theta if config.position == "rope" else None,
         block=BLOCKS[config.norm_placement],
         norm=NORMS[config.norm],
+        qk_norm=RMSNorm if config.qk_norm else nn.Identity,
         feed_forward=FEED_FORWARDS[config.feed_forward],
         attention=ATTENTIONS[config.attention],
         tie_embeddings=config.tie_embeddings,

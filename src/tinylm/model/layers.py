@@ -1,6 +1,7 @@
 """The layers everything else is made of: Linear, Embedding, RMSNorm."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,10 @@ class RMSNorm(nn.Module):
         x_float = x.float()
         inverse_rms = torch.rsqrt(x_float.square().mean(-1, keepdim=True) + self.eps)
         return (x_float * inverse_rms * self.weight).to(x.dtype)
+
+
+Norm = Callable[[int], nn.Module]
+"""A width -> a layer (..., width) -> (..., width); `nn.Identity` where there is to be none."""
 
 
 @torch.no_grad()

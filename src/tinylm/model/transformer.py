@@ -8,11 +8,8 @@ from torch import Tensor, nn
 from tinylm.errors import UsageError
 from tinylm.model.attention import CausalAttention, KeyValueCache, MultiHeadSelfAttention, sdpa_attention
 from tinylm.model.feed_forward import SwiGLU
-from tinylm.model.layers import Embedding, Linear, RMSNorm
+from tinylm.model.layers import Embedding, Linear, Norm, RMSNorm
 from tinylm.model.rope import RotaryEmbedding
-
-Norm = Callable[[int], nn.Module]
-"""d_model -> a layer (..., d_model) -> (..., d_model)"""
 
 FeedForward = Callable[[int, int], nn.Module]
 """d_model, d_ff -> a layer (..., d_model) -> (..., d_model)"""
@@ -32,12 +29,13 @@ class TransformerBlock(nn.Module):
         *,
         rope: RotaryEmbedding | None = None,
         norm: Norm = RMSNorm,
+        qk_norm: Norm = nn.Identity,
         feed_forward: FeedForward = SwiGLU,
         attention: CausalAttention = sdpa_attention,
     ) -> None:
         super().__init__()
         self.attention_norm = norm(d_model)
-        self.attention = MultiHeadSelfAttention(d_model, num_heads, rope=rope, attention=attention)
+        self.attention = MultiHeadSelfAttention(d_model, num_heads, rope=rope, attention=attention, qk_norm=qk_norm)
         self.feed_forward_norm = norm(d_model)
         self.feed_forward = feed_forward(d_model, d_ff)
 
@@ -81,6 +79,7 @@ class TransformerLM(nn.Module):
         *,
         block: type[TransformerBlock] = TransformerBlock,
         norm: Norm = RMSNorm,
+        qk_norm: Norm = nn.Identity,
         feed_forward: FeedForward = SwiGLU,
         attention: CausalAttention = sdpa_attention,
         tie_embeddings: bool = False,
@@ -91,7 +90,16 @@ class TransformerLM(nn.Module):
         rope = RotaryEmbedding(rope_theta, d_model // num_heads, context_length) if rope_theta is not None else None
         self.token_embedding = Embedding(vocab_size, d_model, std=d_model**-0.5 if tie_embeddings else 1.0)
         self.blocks = nn.ModuleList(
-            block(d_model, num_heads, d_ff, rope=rope, norm=norm, feed_forward=feed_forward, attention=attention)
+            block(
+                d_model,
+                num_heads,
+                d_ff,
+                rope=rope,
+                norm=norm,
+                qk_norm=qk_norm,
+                feed_forward=feed_forward,
+                attention=attention,
+            )
             for _ in range(num_layers)
         )
         self.final_norm = norm(d_model)
