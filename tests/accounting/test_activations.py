@@ -27,6 +27,8 @@ VARIANTS = {
     "QK-norm, manual": {"qk_norm": True, "attention": "manual"},
     "QK-norm, no rope, manual": {"qk_norm": True, "position": "none", "attention": "manual"},
     "post-norm": {"norm_placement": "post"},
+    "soft-cap": {"logit_softcap": 30.0},
+    "soft-cap, manual": {"logit_softcap": 30.0, "attention": "manual"},
     "tied": {"tie_embeddings": True},
 }
 

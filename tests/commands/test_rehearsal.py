@@ -33,6 +33,8 @@ CASES = {
         2,
         Training(),
     ),
+    "soft-cap": ({"logit_softcap": 30.0}, 4, Training()),
+    "soft-cap, bf16": ({"logit_softcap": 30.0}, 4, Training(precision="bf16")),
     "accumulation": ({}, 8, Training(grad_accumulation=2)),
     "bf16": ({}, 4, Training(precision="bf16")),
     "Muon: the peak is the optimizer's": ({"vocab_size": 100}, 1, Training(optimizer="muon")),

@@ -8,6 +8,7 @@ from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.model import RMSNorm, TransformerLM, build_model, cross_entropy
 from tinylm.model.attention import manual_attention
 from tinylm.model.feed_forward import ReLUSquaredFeedForward, SiLUFeedForward
+from tinylm.model.layers import SoftCap
 from tinylm.model.transformer import PostNormTransformerBlock
 
 SMALL = {"vocab_size": 64, "context_length": 16, "d_model": 32, "num_layers": 2, "num_heads": 2, "d_ff": 48}
@@ -20,6 +21,7 @@ SWITCHES = [
     {"feed_forward": "relu2"},
     {"tie_embeddings": True},
     {"qk_norm": True},
+    {"logit_softcap": 5.0},
     {"attention": "manual"},
 ]
 
@@ -65,6 +67,7 @@ def test_every_switch_reaches_the_model() -> None:
     assert isinstance(built(feed_forward="silu").blocks[0].feed_forward, SiLUFeedForward)
     assert isinstance(built(feed_forward="relu2").blocks[0].feed_forward, ReLUSquaredFeedForward)
     assert isinstance(built(qk_norm=True).blocks[1].attention.key_norm, RMSNorm)
+    assert isinstance(built(logit_softcap=5.0).softcap, SoftCap)
     assert built(attention="manual").blocks[0].attention.attention is manual_attention
     assert num_parameters(built()) - num_parameters(built(tie_embeddings=True)) == 64 * 32
 

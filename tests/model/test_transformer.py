@@ -68,6 +68,13 @@ def test_a_tied_head_is_the_embedding(token_ids: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("tie_embeddings", [False, True])
+def test_a_soft_cap_bends_the_logits(tie_embeddings: bool, token_ids: torch.Tensor) -> None:
+    """The logits are c tanh(logits / c) of the same model's without, whichever head made them."""
+    plain, capped = (make(tie_embeddings=tie_embeddings, logit_softcap=cap) for cap in (None, 0.5))
+    torch.testing.assert_close(capped(token_ids), 0.5 * torch.tanh(plain(token_ids) / 0.5))
+
+
+@pytest.mark.parametrize("tie_embeddings", [False, True])
 def test_an_untrained_model_knows_next_to_nothing(tie_embeddings: bool) -> None:
     """Initial logits are of order one, so that the first loss is near ln(vocab_size)."""
     torch.manual_seed(0)

@@ -50,8 +50,13 @@ def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = 
         head=kept_by_norm(shape, tokens)
         + width * tokens * shape.d_model
         + weight_copy(shape.d_model * shape.vocab_size, width),
-        loss=logits if shape.attention == "sdpa" else 3 * logits,
+        loss=logit_tensors(shape) * logits,
     )
+
+
+def logit_tensors(shape: ModelShape) -> int:
+    """Tensors of the logits' size that the loss keeps: one fused, three written out; a soft-cap adds its tanh."""
+    return (1 if shape.attention == "sdpa" else 3) + (1 if shape.logit_softcap else 0)
 
 
 def kept_by_norm(shape: ModelShape, tokens: int) -> int:

@@ -15,6 +15,9 @@ FEED_FORWARD = {"swiglu": SILU + 1, "silu": SILU, "relu2": 2}
 LOSS = 4
 """Per logit of the cross-entropy: maximum, difference, exponential, sum."""
 
+SOFT_CAP = 3
+"""Per logit: quotient, hyperbolic tangent, product."""
+
 
 def elementwise_forward_flops(shape: ModelShape, batch_size: int = 1) -> int:
     """Operations of a forward pass with its loss outside of matrix products, each counted as one."""
@@ -25,4 +28,5 @@ def elementwise_forward_flops(shape: ModelShape, batch_size: int = 1) -> int:
     softmax = SOFTMAX * shape.num_heads * length
     residuals = 2 * width
     block = 2 * norm + qk_norm + rotation + softmax + FEED_FORWARD[shape.feed_forward] * shape.d_ff + residuals
-    return batch_size * length * (shape.num_layers * block + norm + LOSS * shape.vocab_size)
+    logits = LOSS + (SOFT_CAP if shape.logit_softcap else 0)
+    return batch_size * length * (shape.num_layers * block + norm + logits * shape.vocab_size)

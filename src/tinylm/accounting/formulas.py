@@ -3,7 +3,7 @@
 The letters are explained by `SYMBOLS` and `MEMORY_SYMBOLS`.
 """
 
-from tinylm.accounting.activations import FEED_FORWARD_KEPT, WIDTH, Precision, attention_rows
+from tinylm.accounting.activations import FEED_FORWARD_KEPT, WIDTH, Precision, attention_rows, logit_tensors
 from tinylm.accounting.optimizers import Optimizer, hidden_parameters
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
@@ -71,13 +71,12 @@ def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> d
         matrices = FEED_FORWARD_MATRICES[shape.feed_forward]
         copies = {"attention": " + E * 4 * D**2", "feed_forward": f" + E * {matrices} * D * F", "head": " + E * D * V"}
     inner = FEED_FORWARD_KEPT[shape.feed_forward]
-    loss = 1 if shape.attention == "sdpa" else 3
     return {
         "token_ids": "16 * B * S",
         "attention": f"{norm} + {attention_formula(shape, batch_size, precision)}{copies['attention']}",
         "feed_forward": f"{norm} + E * B * S * (D + {inner} * F){copies['feed_forward']}",
         "head": f"{norm} + E * B * S * D{copies['head']}",
-        "loss": f"{loss} * 4 * B * S * V",
+        "loss": f"{logit_tensors(shape)} * 4 * B * S * V",
     }
 
 

@@ -23,6 +23,7 @@ class ModelShape:
     qk_norm: bool = False
     feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
     tie_embeddings: bool = False
+    logit_softcap: float = 0.0
     attention: Literal["sdpa", "manual"] = "sdpa"
 
     @classmethod

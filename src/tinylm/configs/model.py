@@ -38,6 +38,8 @@ class ModelConfig(Table):
     """Three matrices with a gate; or two, to match with d_ff x 3/2, SiLU (`--ffn-silu`) or ReLU squared between."""
     tie_embeddings: bool = False
     """Use the token embedding as output projection (`--weight-tying`)."""
+    logit_softcap: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Logits become c tanh(logits / c), in training and sampling (Gemma 2, arXiv 2408.00118: c = 30); 0 for none."""
     attention: Literal["sdpa", "manual"] = "sdpa"
     """PyTorch's fused attention, or ours written out; the same numbers."""
 

@@ -49,6 +49,7 @@ def _transformer(config: ModelConfig) -> TransformerLM:
         feed_forward=FEED_FORWARDS[config.feed_forward],
         attention=ATTENTIONS[config.attention],
         tie_embeddings=config.tie_embeddings,
+        logit_softcap=config.logit_softcap or None,
     )
 
 

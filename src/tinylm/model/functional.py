@@ -24,6 +24,11 @@ def relu_squared(x: Tensor) -> Tensor:
     return positive * positive  # no power: autocast computes those in float32 on a GPU
 
 
+def softcap(x: Tensor, cap: float) -> Tensor:
+    """cap * tanh(x / cap): x where it is small, never beyond +-cap (Gemma 2, arXiv 2408.00118); in float32."""
+    return cap * torch.tanh(x.float() / cap)
+
+
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """softmax(query key^T / sqrt(d_head)) value (arXiv 1706.03762).
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tinylm.errors import UsageError
 from tinylm.model.attention import CausalAttention, KeyValueCache, MultiHeadSelfAttention, sdpa_attention
 from tinylm.model.feed_forward import SwiGLU
-from tinylm.model.layers import Embedding, Linear, Norm, RMSNorm
+from tinylm.model.layers import Embedding, Linear, Norm, RMSNorm, SoftCap
 from tinylm.model.rope import RotaryEmbedding
 
 FeedForward = Callable[[int, int], nn.Module]
@@ -65,6 +65,7 @@ class TransformerLM(nn.Module):
     ln(vocab_size); the first norm brings the small embedding back to scale.
 
     rope_theta: None leaves out position information.
+    logit_softcap: the logits stay between its negative and itself; None leaves them as they are.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class TransformerLM(nn.Module):
         feed_forward: FeedForward = SwiGLU,
         attention: CausalAttention = sdpa_attention,
         tie_embeddings: bool = False,
+        logit_softcap: float | None = None,
     ) -> None:
         super().__init__()
         self.vocab_size = vocab_size
@@ -107,9 +109,14 @@ class TransformerLM(nn.Module):
         self.lm_head: Callable[[Tensor], Tensor] = (
             self.token_embedding.logits if tie_embeddings else Linear(d_model, vocab_size)
         )
+        self.softcap = nn.Identity() if logit_softcap is None else SoftCap(logit_softcap)
 
     def forward(self, token_ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
-        return self.lm_head(self.hidden_states(token_ids, cache))
+        return self.logits(self.hidden_states(token_ids, cache))
+
+    def logits(self, hidden_states: Tensor) -> Tensor:
+        """(..., d_model) -> (..., vocab): the head and what follows it."""
+        return self.softcap(self.lm_head(hidden_states))
 
     def hidden_states(self, token_ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
         """(batch, seq) of ids -> (batch, seq, d_model): what the head reads.
