@@ -10,7 +10,7 @@ from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 
 VARIANTS = ("position", "norm", "norm_placement", "feed_forward", "attention")
-OPTIONS = {"qk_norm": (False, True), "logit_softcap": (0.0, 30.0)}
+OPTIONS = {"qk_norm": (False, True), "logit_softcap": (0.0, 30.0), "embedding_norm": (False, True)}
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ VARIANTS = {
     "no rope": {"position": "none"},
     "no rope, manual": {"position": "none", "attention": "manual"},
     "no norm": {"norm": "none"},
+    "embedding norm": {"embedding_norm": True},
+    "embedding norm and no other": {"embedding_norm": True, "norm": "none"},
     "QK-norm": {"qk_norm": True},
     "QK-norm, no rope": {"qk_norm": True, "position": "none"},
     "QK-norm, manual": {"qk_norm": True, "attention": "manual"},
@@ -36,7 +38,8 @@ VARIANTS = {
 def kept_in_total(shape: ModelShape, batch_size: int, precision: Precision) -> int:
     """All blocks, head, loss and token ids."""
     kept = kept_activations(shape, batch_size, precision)
-    return kept.token_ids + shape.num_layers * (kept.attention + kept.feed_forward) + kept.head + kept.loss
+    once = kept.token_ids + kept.embedding_norm + kept.head + kept.loss
+    return once + shape.num_layers * (kept.attention + kept.feed_forward)
 
 
 def saved_bytes(config: ModelConfig, batch_size: int, precision: Precision) -> int:

@@ -30,7 +30,7 @@ def test_leaving_a_part_out_saves_its_operations(field: str, value: str) -> None
 
 @pytest.mark.parametrize(
     ("option", "operations"),
-    [({"qk_norm": True}, 4 * 2 * 2), ({"logit_softcap": 30.0}, 3 * 5)],
+    [({"qk_norm": True}, 4 * 2 * 2), ({"logit_softcap": 30.0}, 3 * 5), ({"embedding_norm": True}, 4 * 2)],
     ids=str,
 )
 def test_what_an_option_adds_by_hand(option: dict[str, Any], operations: int) -> None:

@@ -17,6 +17,7 @@ def test_the_write_up_s_table_of_gpt2_xl() -> None:
     """Every figure of "Counting parameters"."""
     assert count_parameters(GPT2_XL) == Parameters(
         token_embedding=80_411_200,
+        embedding_norm=0,
         per_block=BlockParameters(
             norms=3_200,
             qk_norms=0,
@@ -55,6 +56,7 @@ def test_counts_equal_those_of_the_built_model(case: str | int, config_of: Calla
     assert block.feed_forward == size("blocks.0.feed_forward.")
     assert block.norms == size("blocks.0.attention_norm") + size("blocks.0.feed_forward_norm")
     assert (counts.token_embedding, counts.lm_head) == (size("token_embedding"), size("lm_head"))
+    assert counts.embedding_norm == size("embedding_norm")
     assert (counts.blocks, counts.final_norm) == (size("blocks."), size("final_norm"))
     assert counts.total == size("")
     matrices = sum(parameter.numel() for parameter in model.parameters() if parameter.ndim == 2)

@@ -35,6 +35,12 @@ CASES = {
     ),
     "soft-cap": ({"logit_softcap": 30.0}, 4, Training()),
     "soft-cap, bf16": ({"logit_softcap": 30.0}, 4, Training(precision="bf16")),
+    "embedding norm": ({"embedding_norm": True}, 8, Training()),
+    "embedding norm, bf16, small vocabulary": (
+        {"embedding_norm": True, "vocab_size": 20, "d_ff": 300},
+        8,
+        Training(precision="bf16"),
+    ),
     "accumulation": ({}, 8, Training(grad_accumulation=2)),
     "bf16": ({}, 4, Training(precision="bf16")),
     "Muon: the peak is the optimizer's": ({"vocab_size": 100}, 1, Training(optimizer="muon")),

@@ -22,6 +22,8 @@ SWITCHES = [
     {"tie_embeddings": True},
     {"qk_norm": True},
     {"logit_softcap": 5.0},
+    {"embedding_norm": True},
+    {"zero_init_outputs": True},
     {"attention": "manual"},
 ]
 
@@ -67,6 +69,7 @@ def test_every_switch_reaches_the_model() -> None:
     assert isinstance(built(feed_forward="silu").blocks[0].feed_forward, SiLUFeedForward)
     assert isinstance(built(feed_forward="relu2").blocks[0].feed_forward, ReLUSquaredFeedForward)
     assert isinstance(built(qk_norm=True).blocks[1].attention.key_norm, RMSNorm)
+    assert isinstance(built(embedding_norm=True).embedding_norm, RMSNorm)
     assert isinstance(built(logit_softcap=5.0).softcap, SoftCap)
     assert built(attention="manual").blocks[0].attention.attention is manual_attention
     assert num_parameters(built()) - num_parameters(built(tie_embeddings=True)) == 64 * 32

@@ -30,6 +30,7 @@ class Kept:
     """Bytes kept from the forward pass of one micro-batch, by the part that needs them."""
 
     token_ids: int
+    embedding_norm: int
     attention: int
     """One block's attention with its norm."""
     feed_forward: int
@@ -45,6 +46,7 @@ def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = 
     logits = FP32 * tokens * shape.vocab_size
     return Kept(
         token_ids=2 * TOKEN_ID * tokens,
+        embedding_norm=rms_norm_keeps(tokens, shape.d_model) if shape.embedding_norm else 0,
         attention=kept_by_attention(shape, batch_size, width),
         feed_forward=kept_by_feed_forward(shape, tokens, width),
         head=kept_by_norm(shape, tokens)
@@ -60,8 +62,13 @@ def logit_tensors(shape: ModelShape) -> int:
 
 
 def kept_by_norm(shape: ModelShape, tokens: int) -> int:
+    """One of the blocks' norms, or the final one."""
+    return rms_norm_keeps(tokens, shape.d_model) if shape.norm == "rmsnorm" else 0
+
+
+def rms_norm_keeps(rows: int, row_width: int) -> int:
     """RMSNorm: its input, the normalised input and the reciprocal root of each row."""
-    return FP32 * tokens * (2 * shape.d_model + 1) if shape.norm == "rmsnorm" else 0
+    return FP32 * rows * (2 * row_width + 1)
 
 
 def kept_by_attention(shape: ModelShape, batch_size: int, width: int) -> int:

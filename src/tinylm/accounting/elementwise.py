@@ -28,5 +28,6 @@ def elementwise_forward_flops(shape: ModelShape, batch_size: int = 1) -> int:
     softmax = SOFTMAX * shape.num_heads * length
     residuals = 2 * width
     block = 2 * norm + qk_norm + rotation + softmax + FEED_FORWARD[shape.feed_forward] * shape.d_ff + residuals
+    embedding_norm = NORM * width if shape.embedding_norm else 0
     logits = LOSS + (SOFT_CAP if shape.logit_softcap else 0)
-    return batch_size * length * (shape.num_layers * block + norm + logits * shape.vocab_size)
+    return batch_size * length * (embedding_norm + shape.num_layers * block + norm + logits * shape.vocab_size)

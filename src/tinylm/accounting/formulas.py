@@ -33,6 +33,7 @@ def parameter_formulas(shape: ModelShape) -> dict[str, str]:
     norm = "D" if shape.norm == "rmsnorm" else "0"
     return {
         "token_embedding": "V * D",
+        "embedding_norm": "D" if shape.embedding_norm else "0",
         "norms": f"2 * {norm}",
         "qk_norms": "2 * (D // H)" if shape.qk_norm else "0",
         "attention_qkv": "3 * D**2",
@@ -65,7 +66,8 @@ WRITEUP_ACTIVATIONS = "4 * S * (L * (16 * D + H * S) + 2 * D + 2 * V)"
 
 def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> dict[str, str]:
     """Bytes kept for the backward pass, those of attention and feed-forward for one block; E bytes an element."""
-    norm = "4 * B * S * (2 * D + 1)" if shape.norm == "rmsnorm" else "0"
+    rms_norm = "4 * B * S * (2 * D + 1)"
+    norm = rms_norm if shape.norm == "rmsnorm" else "0"
     copies = {"attention": "", "feed_forward": "", "head": ""}
     if precision == "bf16":
         matrices = FEED_FORWARD_MATRICES[shape.feed_forward]
@@ -73,6 +75,7 @@ def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> d
     inner = FEED_FORWARD_KEPT[shape.feed_forward]
     return {
         "token_ids": "16 * B * S",
+        "embedding_norm": rms_norm if shape.embedding_norm else "0",
         "attention": f"{norm} + {attention_formula(shape, batch_size, precision)}{copies['attention']}",
         "feed_forward": f"{norm} + E * B * S * (D + {inner} * F){copies['feed_forward']}",
         "head": f"{norm} + E * B * S * D{copies['head']}",

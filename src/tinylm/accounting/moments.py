@@ -64,27 +64,31 @@ class Moments:
         }
         return {name: self.token_ids + extra for name, extra in moments.items()}
 
+    def blocks(self, remaining: int) -> int:
+        """What is kept of so many blocks and of what comes before them."""
+        return self.kept.embedding_norm + remaining * self.kept_per_block
+
     def loss(self) -> int:
         """Everything is kept; no gradient but those of micro-batches before."""
-        kept = self.shape.num_layers * self.kept_per_block + self.kept.head + self.kept.loss
+        kept = self.blocks(self.shape.num_layers) + self.kept.head + self.kept.loss
         return kept + loss_workspace(self.shape, self.tokens) + self.accumulating * self.all_gradients
 
     def head(self) -> int:
         """The gradient of its matrix appears beside those of the logits, which bf16 has already left behind."""
         logits_gradient = FP32 * self.tokens * self.shape.vocab_size if self.width == FP32 else 0
         gradients = self.embedding + self.stream + self.accumulating * self.all_gradients
-        return self.shape.num_layers * self.kept_per_block + self.kept.head + logits_gradient + gradients
+        return self.blocks(self.shape.num_layers) + self.kept.head + logits_gradient + gradients
 
     def feed_forward(self, remaining: int) -> int:
         """In the block that has `remaining` blocks up to and including it, after the gradient of its last matrix."""
         down = self.shape.d_ff * self.shape.d_model
         this_block = self.kept.attention + self.kept.feed_forward - weight_copy(down, self.width)
-        kept = (remaining - 1) * self.kept_per_block + this_block
+        kept = self.blocks(remaining - 1) + this_block
         return kept + feed_forward_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, down)
 
     def attention(self, remaining: int) -> int:
         """In the same block, after the feed-forward has let go of what it kept."""
-        kept = (remaining - 1) * self.kept_per_block + self.kept.attention
+        kept = self.blocks(remaining - 1) + self.kept.attention
         done = self.counts.per_block.feed_forward + self.shape.d_model**2
         return kept + attention_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, done)
 

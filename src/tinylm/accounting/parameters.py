@@ -25,6 +25,7 @@ class Parameters:
     """Parameters of a model; a tied head has none of its own."""
 
     token_embedding: int
+    embedding_norm: int
     per_block: BlockParameters
     blocks: int
     final_norm: int
@@ -43,9 +44,11 @@ def count_parameters(shape: ModelShape) -> Parameters:
     block = count_block(shape, norm)
     blocks = shape.num_layers * block.total
     head = 0 if shape.tie_embeddings else embedding
-    total = embedding + blocks + norm + head
+    embedding_norm = shape.d_model if shape.embedding_norm else 0
+    total = embedding + embedding_norm + blocks + norm + head
     return Parameters(
         token_embedding=embedding,
+        embedding_norm=embedding_norm,
         per_block=block,
         blocks=blocks,
         final_norm=norm,

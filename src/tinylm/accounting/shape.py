@@ -20,6 +20,7 @@ class ModelShape:
     position: Literal["rope", "none"] = "rope"
     norm: Literal["rmsnorm", "none"] = "rmsnorm"
     norm_placement: Literal["pre", "post"] = "pre"
+    embedding_norm: bool = False
     qk_norm: bool = False
     feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
     tie_embeddings: bool = False

@@ -21,7 +21,7 @@ FORWARD_PARTS = {
     "feed_forward": "feed-forward",
     "lm_head": "LM head",
 }
-OPTIONAL = {"qk_norms"}
+OPTIONAL = {"qk_norms", "embedding_norm"}
 """Parts that a table leaves out of a model without them."""
 RUNS = {"run": "this run", "chinchilla": "to the Chinchilla point", "budget": "within the budget"}
 
@@ -63,18 +63,17 @@ def parameter_table(record: Record, formulas: Mapping[str, str] | None) -> str:
 
     rows = {
         "token_embedding": row("token embedding", parameters["token_embedding"]),
+        "embedding_norm": row("embedding norm", parameters["embedding_norm"]),
         "blocks": row(f"{layers} blocks", parameters["blocks"], per_block["total"]),
-        **{
-            key: row(label, layers * per_block[key], per_block[key])
-            for key, label in BLOCK_PARTS.items()
-            if per_block[key] or key not in OPTIONAL
-        },
+        **{key: row(label, layers * per_block[key], per_block[key]) for key, label in BLOCK_PARTS.items()},
         "final_norm": row("final norm", parameters["final_norm"]),
         "lm_head": row("LM head", parameters["lm_head"]),
         "total": row("total", total),
     }
+    absent = {key for key in OPTIONAL if not {**parameters, **per_block}[key]}
+    shown = {key: cells for key, cells in rows.items() if key not in absent}
     return (
-        f"{formula_table(['Parameters', 'one block', 'model', 'share'], rows, formulas)}\n"
+        f"{formula_table(['Parameters', 'one block', 'model', 'share'], shown, formulas)}\n"
         f"{bytes_text(4 * total)} in float32. Without the token embedding {parameters['non_embedding']:,}; "
         f"in matrix products {parameters['matmul']:,}."
     )

@@ -11,11 +11,14 @@ Record = Mapping[str, Any]
 
 KEPT = {
     "token_ids": "token ids",
+    "embedding_norm": "embedding norm",
     "attention": "attention and its norm",
     "feed_forward": "feed-forward and its norm",
     "head": "final norm and head",
     "loss": "loss",
 }
+OPTIONAL = {"embedding_norm"}
+"""Parts that a table leaves out of a model without them."""
 IN_EVERY_BLOCK = ("attention", "feed_forward")
 
 
@@ -85,7 +88,8 @@ def kept_table(record: Record, *, explain: bool) -> str:
     for key, label in KEPT.items():
         count = shape["num_layers"] if key in IN_EVERY_BLOCK else 1
         one, every = record["kept_bytes"][key], count * record["kept_bytes"][key]
-        rows.append([label, formulas[key], bytes_text(one) if count > 1 else "", bytes_text(every)])
+        if every or key not in OPTIONAL:
+            rows.append([label, formulas[key], bytes_text(one) if count > 1 else "", bytes_text(every)])
     headers = [f"Kept for the backward pass, {micro_batch:,} sequences", "formula", "one block", "model"]
     if explain:
         return table(headers, rows, left=2)

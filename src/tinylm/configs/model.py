@@ -32,12 +32,16 @@ class ModelConfig(Table):
     """Normalization layers: RMSNorm, or identity (`--no-rmsnorm`)."""
     norm_placement: Literal["pre", "post"] = "pre"
     """Normalize before each sub-layer, or after the residual addition (`--post-norm`)."""
+    embedding_norm: bool = False
+    """RMSNorm after the token embedding (BLOOM, arXiv 2211.05100, there LayerNorm); whatever `norm` says."""
     qk_norm: bool = False
     """RMSNorm, with a gain, on each head's query and key before RoPE (arXiv 2010.04245); whatever `norm` says."""
     feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
     """Three matrices with a gate; or two, to match with d_ff x 3/2, SiLU (`--ffn-silu`) or ReLU squared between."""
     tie_embeddings: bool = False
     """Use the token embedding as output projection (`--weight-tying`)."""
+    zero_init_outputs: bool = False
+    """Start attention output and feed-forward down projection, not the head, at zero (Fixup, arXiv 1901.09321)."""
     logit_softcap: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Logits become c tanh(logits / c), in training and sampling (Gemma 2, arXiv 2408.00118: c = 30); 0 for none."""
     attention: Literal["sdpa", "manual"] = "sdpa"

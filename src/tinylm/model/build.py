@@ -45,10 +45,12 @@ def _transformer(config: ModelConfig) -> TransformerLM:
         rope_theta=config.rope_theta if config.position == "rope" else None,
         block=BLOCKS[config.norm_placement],
         norm=NORMS[config.norm],
+        embedding_norm=RMSNorm if config.embedding_norm else nn.Identity,
         qk_norm=RMSNorm if config.qk_norm else nn.Identity,
         feed_forward=FEED_FORWARDS[config.feed_forward],
         attention=ATTENTIONS[config.attention],
         tie_embeddings=config.tie_embeddings,
+        zero_init_outputs=config.zero_init_outputs,
         logit_softcap=config.logit_softcap or None,
     )
 

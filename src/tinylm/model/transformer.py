@@ -43,6 +43,11 @@ class TransformerBlock(nn.Module):
         x = x + self.attention(self.attention_norm(x), token_positions, cache)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
+    def zero_outputs(self) -> None:
+        """Let both sub-layers add nothing at first, so that a deep model starts as a shallow one (arXiv 1901.09321)."""
+        nn.init.zeros_(self.attention.output.weight)
+        nn.init.zeros_(self.feed_forward.get_parameter("down.weight"))
+
 
 class PostNormTransformerBlock(TransformerBlock):
     """Post-norm, as in arXiv 1706.03762: norm(x + attention(x)), then norm(x + feed_forward(x))."""
@@ -64,7 +69,11 @@ class TransformerLM(nn.Module):
     std 1 / sqrt(d_model) instead of 1: the logits then have std 1, not sqrt(d_model), and the loss begins near
     ln(vocab_size); the first norm brings the small embedding back to scale.
 
+    embedding_norm: brings the stream to the same scale at every token before the first block, which pre-norm by itself
+    does for what the blocks read, but not for what they add to (BLOOM, arXiv 2211.05100, with LayerNorm).
     rope_theta: None leaves out position information.
+    zero_init_outputs: the last matrix of each sub-layer starts at zero; all other weights are those that the seed gives
+    without. The head is left as it is: at zero it would pass nothing back in the first step, and a tied one cannot be.
     logit_softcap: the logits stay between its negative and itself; None leaves them as they are.
     """
 
@@ -80,10 +89,12 @@ class TransformerLM(nn.Module):
         *,
         block: type[TransformerBlock] = TransformerBlock,
         norm: Norm = RMSNorm,
+        embedding_norm: Norm = nn.Identity,
         qk_norm: Norm = nn.Identity,
         feed_forward: FeedForward = SwiGLU,
         attention: CausalAttention = sdpa_attention,
         tie_embeddings: bool = False,
+        zero_init_outputs: bool = False,
         logit_softcap: float | None = None,
     ) -> None:
         super().__init__()
@@ -91,7 +102,8 @@ class TransformerLM(nn.Module):
         self.context_length = context_length
         rope = RotaryEmbedding(rope_theta, d_model // num_heads, context_length) if rope_theta is not None else None
         self.token_embedding = Embedding(vocab_size, d_model, std=d_model**-0.5 if tie_embeddings else 1.0)
-        self.blocks = nn.ModuleList(
+        self.embedding_norm = embedding_norm(d_model)
+        blocks = [
             block(
                 d_model,
                 num_heads,
@@ -103,12 +115,16 @@ class TransformerLM(nn.Module):
                 attention=attention,
             )
             for _ in range(num_layers)
-        )
+        ]
+        self.blocks = nn.ModuleList(blocks)
         self.final_norm = norm(d_model)
         # The tied head is a method, not a second name of the weight: a state dict holds each tensor once.
         self.lm_head: Callable[[Tensor], Tensor] = (
             self.token_embedding.logits if tie_embeddings else Linear(d_model, vocab_size)
         )
+        if zero_init_outputs:
+            for each in blocks:
+                each.zero_outputs()
         self.softcap = nn.Identity() if logit_softcap is None else SoftCap(logit_softcap)
 
     def forward(self, token_ids: Tensor, cache: Sequence[KeyValueCache] | None = None) -> Tensor:
@@ -129,7 +145,7 @@ class TransformerLM(nn.Module):
         if stop > self.context_length:
             raise UsageError(f"a sequence of {stop} tokens does not fit context_length {self.context_length}")
         positions = torch.arange(start, stop, device=token_ids.device)
-        x = self.token_embedding(token_ids)
+        x = self.embedding_norm(self.token_embedding(token_ids))
         for index, block in enumerate(self.blocks):
             x = block(x, positions, cache[index] if cache else None)
         return self.final_norm(x)
