@@ -30,12 +30,18 @@ def test_leaving_a_part_out_saves_its_operations(field: str, value: str) -> None
 
 @pytest.mark.parametrize(
     ("option", "operations"),
-    [({"qk_norm": True}, 4 * 2 * 2), ({"logit_softcap": 30.0}, 3 * 5), ({"embedding_norm": True}, 4 * 2)],
+    [
+        ({"qk_norm": True}, 4 * 4 * 2 * 2),
+        ({"logit_softcap": 30.0}, 3 * 5),
+        ({"embedding_norm": True}, 4 * 2),
+        ({"value_embeddings": 3}, 3 * 2 * 2),
+        ({"skip_connections": True}, 2 * 2),
+    ],
     ids=str,
 )
 def test_what_an_option_adds_by_hand(option: dict[str, Any], operations: int) -> None:
-    """To each of the 14 tokens of a model with one layer, one head, width 2, inner width 3 and vocabulary 5."""
-    plain, with_option = ModelShape(5, 2, 2, 1, 1, 3), ModelShape(5, 2, 2, 1, 1, 3, **option)
+    """To each of the 14 tokens of a model with four layers, one head, width 2, inner width 3 and vocabulary 5."""
+    plain, with_option = ModelShape(5, 2, 2, 4, 1, 3), ModelShape(5, 2, 2, 4, 1, 3, **option)
     added = elementwise_forward_flops(with_option, 7) - elementwise_forward_flops(plain, 7)
     assert added == 14 * operations
 

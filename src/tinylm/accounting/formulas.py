@@ -3,7 +3,14 @@
 The letters are explained by `SYMBOLS` and `MEMORY_SYMBOLS`.
 """
 
-from tinylm.accounting.activations import FEED_FORWARD_KEPT, WIDTH, Precision, attention_rows, logit_tensors
+from tinylm.accounting.activations import (
+    FEED_FORWARD_KEPT,
+    WIDTH,
+    Precision,
+    attention_rows,
+    logit_tensors,
+    skips_keep,
+)
 from tinylm.accounting.optimizers import Optimizer, hidden_parameters
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
@@ -34,6 +41,8 @@ def parameter_formulas(shape: ModelShape) -> dict[str, str]:
     return {
         "token_embedding": "V * D",
         "embedding_norm": "D" if shape.embedding_norm else "0",
+        "skip_weights": "(L - 1) // 2" if shape.skip_connections else "0",
+        "value_embeddings": f"{shape.value_embeddings} * (V * D + 1)",
         "norms": f"2 * {norm}",
         "qk_norms": "2 * (D // H)" if shape.qk_norm else "0",
         "attention_qkv": "3 * D**2",
@@ -73,19 +82,23 @@ def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> d
         matrices = FEED_FORWARD_MATRICES[shape.feed_forward]
         copies = {"attention": " + E * 4 * D**2", "feed_forward": f" + E * {matrices} * D * F", "head": " + E * D * V"}
     inner = FEED_FORWARD_KEPT[shape.feed_forward]
+    attention, mixed = (attention_formula(shape, batch_size, precision, extra_value=extra) for extra in (False, True))
     return {
         "token_ids": "16 * B * S",
         "embedding_norm": rms_norm if shape.embedding_norm else "0",
-        "attention": f"{norm} + {attention_formula(shape, batch_size, precision)}{copies['attention']}",
+        "value_embedding": "4 * B * S * D" if shape.value_embeddings else "0",
+        "skip_connections": "(L - 1) // 2 * 4 * B * S * D" if skips_keep(shape, WIDTH[precision]) else "0",
+        "attention": f"{norm} + {attention}{copies['attention']}",
+        "attention_with_value_embedding": f"{norm} + {mixed}{copies['attention']}" if shape.value_embeddings else "0",
         "feed_forward": f"{norm} + E * B * S * (D + {inner} * F){copies['feed_forward']}",
         "head": f"{norm} + E * B * S * D{copies['head']}",
         "loss": f"{logit_tensors(shape)} * 4 * B * S * V",
     }
 
 
-def attention_formula(shape: ModelShape, batch_size: int, precision: Precision) -> str:
+def attention_formula(shape: ModelShape, batch_size: int, precision: Precision, *, extra_value: bool) -> str:
     """What attention keeps beside its norm and weights."""
-    rows = 1 + attention_rows(shape, batch_size, WIDTH[precision])
+    rows = 1 + attention_rows(shape, batch_size, WIDTH[precision], extra_value=extra_value)
     rest = " + 16 * S * (D // H // 2)" if shape.position == "rope" else ""
     if shape.qk_norm:
         rest += f" + 4 * B * S * ({2 if precision == 'fp32' else 4} * D + 2 * H)"

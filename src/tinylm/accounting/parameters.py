@@ -28,11 +28,13 @@ class Parameters:
     embedding_norm: int
     per_block: BlockParameters
     blocks: int
+    skip_weights: int
+    value_embeddings: int
     final_norm: int
     lm_head: int
     total: int
     non_embedding: int
-    """`total` without the token embedding, which is looked up rather than multiplied; positions have no parameters."""
+    """`total` without the token and value embeddings, which are looked up rather than multiplied."""
     matmul: int
     """Weights that multiply every token: all matrices, the head too when it is the embedding. FLOPs follow these."""
 
@@ -45,16 +47,19 @@ def count_parameters(shape: ModelShape) -> Parameters:
     blocks = shape.num_layers * block.total
     head = 0 if shape.tie_embeddings else embedding
     embedding_norm = shape.d_model if shape.embedding_norm else 0
-    total = embedding + embedding_norm + blocks + norm + head
+    value_embeddings = shape.value_embeddings * (embedding + 1)  # and a scale
+    total = embedding + embedding_norm + blocks + shape.num_skips + value_embeddings + norm + head
     return Parameters(
         token_embedding=embedding,
         embedding_norm=embedding_norm,
         per_block=block,
         blocks=blocks,
+        skip_weights=shape.num_skips,
+        value_embeddings=value_embeddings,
         final_norm=norm,
         lm_head=head,
         total=total,
-        non_embedding=total - embedding,
+        non_embedding=total - embedding - value_embeddings,
         matmul=blocks - shape.num_layers * (block.norms + block.qk_norms) + embedding,
     )
 

@@ -84,10 +84,21 @@ class MultiHeadSelfAttention(nn.Module):
         self.qkv = Linear(d_model, 3 * d_model, num_stacked=3)
         self.output = Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, token_positions: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
-        """`token_positions` (seq) or (batch, seq) are 0, 1, ... when left out; they matter to RoPE only."""
+    def forward(
+        self,
+        x: Tensor,
+        token_positions: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        extra_value: Tensor | None = None,
+    ) -> Tensor:
+        """`token_positions` (seq) or (batch, seq) are 0, 1, ... when left out; they matter to RoPE only.
+
+        `extra_value` (batch, seq, d_model) is added to the values of all heads; see `model.value_embedding`.
+        """
         query, key, value = (self._split_heads(part) for part in self.qkv(x).chunk(3, dim=-1))
         query, key = self.query_norm(query), self.key_norm(key)
+        if extra_value is not None:
+            value = value + self._split_heads(extra_value).to(value.dtype)
         if self.rope is not None:
             if token_positions is None:
                 token_positions = torch.arange(x.shape[-2], device=x.device)

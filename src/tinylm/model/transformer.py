@@ -10,6 +10,7 @@ from tinylm.model.attention import CausalAttention, KeyValueCache, MultiHeadSelf
 from tinylm.model.feed_forward import SwiGLU
 from tinylm.model.layers import Embedding, Linear, Norm, RMSNorm, SoftCap
 from tinylm.model.rope import RotaryEmbedding
+from tinylm.model.value_embedding import ValueEmbedding
 
 FeedForward = Callable[[int, int], nn.Module]
 """d_model, d_ff -> a layer (..., d_model) -> (..., d_model)"""
@@ -39,8 +40,14 @@ class TransformerBlock(nn.Module):
         self.feed_forward_norm = norm(d_model)
         self.feed_forward = feed_forward(d_model, d_ff)
 
-    def forward(self, x: Tensor, token_positions: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), token_positions, cache)
+    def forward(
+        self,
+        x: Tensor,
+        token_positions: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        extra_value: Tensor | None = None,
+    ) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), token_positions, cache, extra_value)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
     def zero_outputs(self) -> None:
@@ -52,9 +59,33 @@ class TransformerBlock(nn.Module):
 class PostNormTransformerBlock(TransformerBlock):
     """Post-norm, as in arXiv 1706.03762: norm(x + attention(x)), then norm(x + feed_forward(x))."""
 
-    def forward(self, x: Tensor, token_positions: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
-        x = self.attention_norm(x + self.attention(x, token_positions, cache))
+    def forward(
+        self,
+        x: Tensor,
+        token_positions: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        extra_value: Tensor | None = None,
+    ) -> Tensor:
+        x = self.attention_norm(x + self.attention(x, token_positions, cache, extra_value))
         return self.feed_forward_norm(x + self.feed_forward(x))
+
+
+class Blocks(nn.ModuleList):
+    """The blocks one after another, each with a cache and a value of its own where there is one.
+
+    (batch, seq, d_model) -> (batch, seq, d_model)
+    """
+
+    def forward(
+        self,
+        x: Tensor,
+        token_positions: Tensor,
+        caches: Sequence[KeyValueCache | None],
+        extra_values: Sequence[Tensor | None],
+    ) -> Tensor:
+        for block, cache, extra_value in zip(self, caches, extra_values, strict=True):
+            x = block(x, token_positions, cache, extra_value)
+        return x
 
 
 class TransformerLM(nn.Module):
@@ -72,6 +103,7 @@ class TransformerLM(nn.Module):
     embedding_norm: brings the stream to the same scale at every token before the first block, which pre-norm by itself
     does for what the blocks read, but not for what they add to (BLOOM, arXiv 2211.05100, with LayerNorm).
     rope_theta: None leaves out position information.
+    value_embeddings: so many of the last blocks have one each.
     zero_init_outputs: the last matrix of each sub-layer starts at zero; all other weights are those that the seed gives
     without. The head is left as it is: at zero it would pass nothing back in the first step, and a tied one cannot be.
     logit_softcap: the logits stay between its negative and itself; None leaves them as they are.
@@ -88,12 +120,14 @@ class TransformerLM(nn.Module):
         rope_theta: float | None = 10_000.0,
         *,
         block: type[TransformerBlock] = TransformerBlock,
+        stack: type[Blocks] = Blocks,
         norm: Norm = RMSNorm,
         embedding_norm: Norm = nn.Identity,
         qk_norm: Norm = nn.Identity,
         feed_forward: FeedForward = SwiGLU,
         attention: CausalAttention = sdpa_attention,
         tie_embeddings: bool = False,
+        value_embeddings: int = 0,
         zero_init_outputs: bool = False,
         logit_softcap: float | None = None,
     ) -> None:
@@ -116,12 +150,13 @@ class TransformerLM(nn.Module):
             )
             for _ in range(num_layers)
         ]
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = stack(blocks)
         self.final_norm = norm(d_model)
         # The tied head is a method, not a second name of the weight: a state dict holds each tensor once.
         self.lm_head: Callable[[Tensor], Tensor] = (
             self.token_embedding.logits if tie_embeddings else Linear(d_model, vocab_size)
         )
+        self.value_embeddings = nn.ModuleList(ValueEmbedding(vocab_size, d_model) for _ in range(value_embeddings))
         if zero_init_outputs:
             for each in blocks:
                 each.zero_outputs()
@@ -146,8 +181,9 @@ class TransformerLM(nn.Module):
             raise UsageError(f"a sequence of {stop} tokens does not fit context_length {self.context_length}")
         positions = torch.arange(start, stop, device=token_ids.device)
         x = self.embedding_norm(self.token_embedding(token_ids))
-        for index, block in enumerate(self.blocks):
-            x = block(x, positions, cache[index] if cache else None)
+        extra_values = [None] * (len(self.blocks) - len(self.value_embeddings))
+        extra_values += [embedding(token_ids) for embedding in self.value_embeddings]
+        x = self.blocks(x, positions, cache or [None] * len(self.blocks), extra_values)
         return self.final_norm(x)
 
     def new_cache(self) -> list[KeyValueCache]:
