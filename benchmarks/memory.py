@@ -1,4 +1,4 @@
-"""Predicted and traced memory beside the measured peak of a real training step, ten configurations in one call.
+"""Predicted and traced memory beside the measured peak of a real training step, every configuration in one call.
 
     python benchmarks/memory.py
 
@@ -15,6 +15,10 @@ import torch
 
 from tinylm.commands.console import table
 
+ALL_OPTIONS = (
+    "--set feed_forward=relu2 --set d_ff=2112 --set qk_norm=true --set logit_softcap=30 "
+    "--set embedding_norm=true --set value_embeddings=3 --set skip_connections=true"
+)
 ON_CPU = [
     "--preset tinystories --batch-size 8",
     "--preset tinystories --batch-size 8 --set attention=manual",
@@ -26,6 +30,14 @@ ON_CPU = [
     "--preset tinystories --batch-size 2 --optimizer muon",
     "--preset tinystories --batch-size 2 --precision bf16",
     "--preset owt --batch-size 4",
+    "--preset tinystories --batch-size 8 --set feed_forward=relu2 --set d_ff=2112",
+    "--preset tinystories --batch-size 8 --set qk_norm=true",
+    "--preset tinystories --batch-size 8 --set logit_softcap=30",
+    "--preset tinystories --batch-size 8 --set embedding_norm=true",
+    "--preset tinystories --batch-size 8 --set value_embeddings=3",
+    "--preset tinystories --batch-size 8 --set skip_connections=true",
+    f"--preset tinystories --batch-size 8 {ALL_OPTIONS}",
+    f"--preset owt --batch-size 2 --precision bf16 --optimizer muon {ALL_OPTIONS}",
 ]
 ON_GPU = [
     "--preset tinystories --batch-size 128",
@@ -38,6 +50,7 @@ ON_GPU = [
     "--preset gpt2-small --batch-size 16 --precision bf16",
     "--preset gpt2-medium --batch-size 8 --precision bf16",
     "--preset gpt2-xl --batch-size 1 --precision bf16",
+    f"--preset owt --batch-size 128 --precision bf16 --optimizer muon {ALL_OPTIONS}",
 ]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from tinylm.configs.model import ModelConfig
 from tinylm.errors import TinylmError, UsageError
 from tinylm.model import TransformerLM, build_model
-from tinylm.sampling import generate, next_token_distribution
+from tinylm.sampling import generate, next_logits, next_token_distribution
 
 VOCAB, CONTEXT = 20, 8
 
@@ -107,6 +107,17 @@ def test_greedy_is_argmax_of_the_model_without_a_cache(model: TransformerLM) -> 
         tokens = [*tokens, generated]
     assert len(tokens) == 3 + 4 * CONTEXT
     assert len(set(tokens)) > 3
+
+
+@pytest.mark.parametrize("logit_softcap", [0.0, 0.5])
+def test_next_logits_are_the_model_s(logit_softcap: float) -> None:
+    """What is drawn from is what the model says of the last position, soft-capped where it caps."""
+    sizes = {"vocab_size": VOCAB, "context_length": CONTEXT, "d_model": 32, "num_layers": 2, "num_heads": 2, "d_ff": 48}
+    model = build_model(ModelConfig(**sizes, logit_softcap=logit_softcap), seed=0)
+    with torch.no_grad():
+        expected = model(torch.tensor([[1, 2, 3]]))[0, -1]
+    torch.testing.assert_close(next_logits(model, [1, 2, 3], model.new_cache()), expected)
+    assert bool(expected.abs().max() > 0.5) is (logit_softcap == 0)
 
 
 def test_a_prompt_longer_than_the_context_is_seen_through_the_window(model: TransformerLM) -> None:

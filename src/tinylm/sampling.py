@@ -67,7 +67,7 @@ def next_logits(model: TransformerLM, tokens: Sequence[int], cache: Sequence[Key
         window, used = tokens[-model.context_length :], model.new_cache()
     new = torch.tensor([window[used[0].num_positions :]], device=model.token_embedding.weight.device)
     with _evaluating(model):
-        return model.lm_head(model.hidden_states(new, used)[0, -1]).float().cpu()
+        return model.logits(model.hidden_states(new, used)[0, -1]).float().cpu()
 
 
 def next_token_distribution(

@@ -10,6 +10,7 @@ from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 
 VARIANTS = ("position", "norm", "norm_placement", "feed_forward", "attention")
+OPTIONS = {"qk_norm": (False, True), "logit_softcap": (0.0, 30.0), "embedding_norm": (False, True)}
 
 
 @pytest.fixture
@@ -29,9 +30,12 @@ def preset_or_random(case: str | int, **fixed: object) -> ModelConfig:
         "context_length": draw.randint(1, 70),
         "num_heads": num_heads,
         "d_model": num_heads * 2 * draw.randint(1, 12),
-        "num_layers": draw.randint(1, 2),
+        "num_layers": draw.randint(1, 5),
         "d_ff": draw.randint(1, 200),
         "tie_embeddings": draw.random() < 0.5,
     }
     values |= {name: draw.choice(get_args(ModelConfig.model_fields[name].annotation)) for name in VARIANTS}
+    values["value_embeddings"] = draw.randint(0, values["num_layers"])
+    values["skip_connections"] = values["num_layers"] > 2 and draw.random() < 0.5
+    values |= {name: draw.choice(choices) for name, choices in OPTIONS.items()}
     return ModelConfig.model_validate(values | fixed)

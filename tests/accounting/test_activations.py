@@ -1,35 +1,52 @@
 """What autograd keeps: the formulas against PyTorch's own saved tensors."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from tinylm.accounting.activations import Precision, kept_activations
+from tinylm.accounting.activations import Precision, kept_activations, times_kept
 from tinylm.accounting.shape import ModelShape
 from tinylm.configs.model import ModelConfig
 from tinylm.model import build_model
 from tinylm.model.build import build_loss
 
-BASE = ModelConfig(vocab_size=300, context_length=32, d_model=48, num_layers=2, num_heads=4, d_ff=100)
+BASE = ModelConfig(vocab_size=300, context_length=32, d_model=48, num_layers=3, num_heads=4, d_ff=100)
 VARIANTS = {
     "base": {},
     "manual": {"attention": "manual"},
     "silu": {"feed_forward": "silu"},
+    "ReLU squared": {"feed_forward": "relu2"},
     "no rope": {"position": "none"},
     "no rope, manual": {"position": "none", "attention": "manual"},
     "no norm": {"norm": "none"},
+    "embedding norm": {"embedding_norm": True},
+    "embedding norm and no other": {"embedding_norm": True, "norm": "none"},
+    "value embeddings": {"value_embeddings": 2},
+    "value embeddings, no rope": {"value_embeddings": 2, "position": "none"},
+    "value embeddings, manual": {"value_embeddings": 2, "attention": "manual"},
+    "value embeddings, QK-norm": {"value_embeddings": 2, "qk_norm": True},
+    "value embeddings, QK-norm, manual": {"value_embeddings": 2, "qk_norm": True, "attention": "manual"},
+    "skip connections": {"skip_connections": True},
+    "skip connections, no norm": {"skip_connections": True, "norm": "none"},
+    "skip connections, post-norm": {"skip_connections": True, "norm_placement": "post"},
+    "QK-norm": {"qk_norm": True},
+    "QK-norm, no rope": {"qk_norm": True, "position": "none"},
+    "QK-norm, manual": {"qk_norm": True, "attention": "manual"},
+    "QK-norm, no rope, manual": {"qk_norm": True, "position": "none", "attention": "manual"},
     "post-norm": {"norm_placement": "post"},
+    "soft-cap": {"logit_softcap": 30.0},
+    "soft-cap, manual": {"logit_softcap": 30.0, "attention": "manual"},
     "tied": {"tie_embeddings": True},
 }
 
 
 def kept_in_total(shape: ModelShape, batch_size: int, precision: Precision) -> int:
     """All blocks, head, loss and token ids."""
-    kept = kept_activations(shape, batch_size, precision)
-    return kept.token_ids + shape.num_layers * (kept.attention + kept.feed_forward) + kept.head + kept.loss
+    kept, times = asdict(kept_activations(shape, batch_size, precision)), times_kept(shape)
+    return sum(times[part] * size for part, size in kept.items())
 
 
 def saved_bytes(config: ModelConfig, batch_size: int, precision: Precision) -> int:

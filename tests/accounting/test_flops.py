@@ -42,7 +42,7 @@ def test_each_component_equals_what_the_counter_attributes_to_its_modules(
     config_of: Callable[..., ModelConfig],
 ) -> None:
     """Projections, scores and values, feed-forward and head apart, not only their sum."""
-    config = config_of(0, attention="manual", tie_embeddings=False, num_layers=2)
+    config = config_of(0, attention="manual", tie_embeddings=False, num_layers=3)
     model = build_model(config, device="meta")
     counter = FlopCounterMode(display=False, depth=4)
     with counter:
@@ -50,7 +50,7 @@ def test_each_component_equals_what_the_counter_attributes_to_its_modules(
     counts = counter.get_flop_counts()
 
     def flops(*names: str) -> int:
-        modules = [f"TransformerLM.blocks.{layer}.{name}" for layer in range(2) for name in names]
+        modules = [f"TransformerLM.blocks.{layer}.{name}" for layer in range(3) for name in names]
         return sum(sum(counts[module].values()) for module in modules)
 
     forward = forward_flops(ModelShape.of(config))

@@ -22,7 +22,7 @@ from tinylm.model import build_model
 from tinylm.optim.build import build_optimizer
 
 KINDS: dict[Optimizer, OptimConfig] = {"adamw": AdamWConfig(), "muon": MuonConfig(), "sgd": SGDConfig()}
-FEED_FORWARDS = ["swiglu", "silu"]
+FEED_FORWARDS = ["swiglu", "silu", "relu2"]
 
 
 def stepped(kind: Optimizer, config: ModelConfig) -> tuple[torch.optim.Optimizer, int]:

@@ -17,14 +17,18 @@ def test_the_write_up_s_table_of_gpt2_xl() -> None:
     """Every figure of "Counting parameters"."""
     assert count_parameters(GPT2_XL) == Parameters(
         token_embedding=80_411_200,
+        embedding_norm=0,
         per_block=BlockParameters(
             norms=3_200,
+            qk_norms=0,
             attention_qkv=7_680_000,
             attention_output=2_560_000,
             feed_forward=30_720_000,
             total=40_963_200,
         ),
         blocks=1_966_233_600,
+        skip_weights=0,
+        value_embeddings=0,
         final_norm=1_600,
         lm_head=80_411_200,
         total=2_127_057_600,
@@ -48,11 +52,18 @@ def test_counts_equal_those_of_the_built_model(case: str | int, config_of: Calla
         return sum(count for name, count in sizes.items() if name.startswith(prefix))
 
     block = counts.per_block
-    assert block.attention_qkv + block.attention_output == size("blocks.0.attention.")
+    assert block.attention_qkv == size("blocks.0.attention.qkv")
+    assert block.attention_output == size("blocks.0.attention.output")
+    assert block.qk_norms == size("blocks.0.attention.query_norm") + size("blocks.0.attention.key_norm")
     assert block.feed_forward == size("blocks.0.feed_forward.")
     assert block.norms == size("blocks.0.attention_norm") + size("blocks.0.feed_forward_norm")
     assert (counts.token_embedding, counts.lm_head) == (size("token_embedding"), size("lm_head"))
-    assert (counts.blocks, counts.final_norm) == (size("blocks."), size("final_norm"))
+    assert counts.embedding_norm == size("embedding_norm")
+    assert counts.skip_weights == size("blocks.skip_weights")
+    assert (counts.blocks + counts.skip_weights, counts.final_norm) == (size("blocks."), size("final_norm"))
+    assert counts.value_embeddings == size("value_embeddings")
+    assert counts.non_embedding == counts.total - size("token_embedding") - size("value_embeddings")
     assert counts.total == size("")
-    matrices = sum(parameter.numel() for parameter in model.parameters() if parameter.ndim == 2)
-    assert counts.matmul == matrices - (0 if config.tie_embeddings else counts.token_embedding)
+    looked_up = size("value_embeddings") + (0 if config.tie_embeddings else counts.token_embedding)
+    vectors = sum(sizes[name] for name, p in model.named_parameters() if p.ndim < 2 and "value_emb" not in name)
+    assert counts.matmul == counts.total - looked_up - vectors

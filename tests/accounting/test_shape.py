@@ -6,7 +6,7 @@ from tinylm.accounting.shape import ModelShape
 from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 
-COSTS_NOTHING = {"rope_theta"}
+COSTS_NOTHING = {"rope_theta", "zero_init_outputs"}
 
 
 def test_the_shape_has_every_field_of_the_configuration_that_costs_something() -> None:

@@ -105,6 +105,34 @@ def test_a_tied_head_has_flops_but_no_parameters(counted: Callable[..., dict[str
     assert record["forward_flops"]["lm_head"] == 256 * 2 * 512 * 32_000
 
 
+def test_options_have_parameters_under_names_of_their_own(counted: Callable[..., dict[str, Any]]) -> None:
+    """The total is the sum of all parts, and neither kind of looked-up embedding is in `non_embedding`."""
+    options = ["qk_norm=true", "embedding_norm=true", "value_embeddings=2", "skip_connections=true"]
+    parameters = counted("--preset", "tinystories", *(word for o in options for word in ("--set", o)))["parameters"]
+    block = parameters["per_block"]
+    assert (block["qk_norms"], parameters["embedding_norm"], parameters["skip_weights"]) == (128, 512, 3)
+    assert parameters["value_embeddings"] == 2 * (10_000 * 512 + 1)
+    assert block["total"] == sum(count for name, count in block.items() if name != "total")
+    parts = ("embedding_norm", "blocks", "skip_weights", "final_norm", "lm_head")
+    assert parameters["non_embedding"] == sum(parameters[part] for part in parts)
+    looked_up = parameters["token_embedding"] + parameters["value_embeddings"]
+    assert parameters["total"] == parameters["non_embedding"] + looked_up
+
+
+def test_options_are_named_and_only_those_that_are_on(invoke: Invoke) -> None:
+    """The first line and the table say which options a model has; a model without has no row for them."""
+    options = ["--set", "qk_norm=true", "--set", "value_embeddings=2", "--set", "logit_softcap=15"]
+    with_options = invoke("count-flops", "--preset", "tinystories", *options).stdout
+    assert with_options.splitlines()[0].endswith("context 256, qk_norm, value_embeddings 2, logit_softcap 15")
+    assert row(with_options, "value embeddings")[0] == "10,240,002"
+    assert row(with_options, "query and key norms")[:2] == ["128", "1,024"]
+    plain = invoke("count-flops", "--preset", "tinystories").stdout
+    assert plain.splitlines()[0].endswith("context 256")
+    assert not any(
+        line.strip().startswith(("value emb", "query and", "skip", "embedding norm")) for line in plain.splitlines()
+    )
+
+
 def test_a_configuration_brings_its_steps_batch_and_optimizer(
     counted: Callable[..., dict[str, Any]], tmp_path: Any
 ) -> None:

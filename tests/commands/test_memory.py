@@ -55,6 +55,18 @@ def test_optimizers_and_changes_are_compared(predicted: Callable[..., dict[str, 
     assert checkpointed["max_batch_size"] > record["max_batch_size"] > 32
 
 
+def test_options_have_rows_of_their_own(invoke: Invoke, predicted: Callable[..., dict[str, Any]]) -> None:
+    """Blocks with and without a value embedding stand apart; with one, nothing keeps the stacked projections."""
+    options = ["--preset", "tinystories", "--set", "value_embeddings=3", "--set", "embedding_norm=true"]
+    lines = invoke("memory", *options).stdout.splitlines()
+    rows = [line.strip().split("  ")[0] for line in lines]
+    for label in ("embedding norm", "value embeddings", "with a value embedding", "attention and its norm"):
+        assert label in rows
+    assert "value embeddings" not in invoke("memory", "--preset", "tinystories").stdout
+    kept = predicted(*options)["kept_bytes"]
+    assert kept["attention"] - kept["attention_with_value_embedding"] == 2 * 4 * 256 * 512
+
+
 def test_trace_and_measurement_stand_beside_the_prediction(invoke: Invoke) -> None:
     """With the error of the prediction."""
     small = ["--set", "d_model=32", "--set", "num_heads=2", "--set", "d_ff=64", "--set", "num_layers=1"]

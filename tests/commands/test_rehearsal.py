@@ -9,6 +9,15 @@ from tinylm.commands.rehearsal import measured_bytes, traced_bytes
 from tinylm.errors import TinylmError
 
 BASE = {"vocab_size": 1000, "context_length": 64, "d_model": 64, "num_layers": 2, "num_heads": 4, "d_ff": 172}
+ALL_OPTIONS = {
+    "num_layers": 4,
+    "feed_forward": "relu2",
+    "embedding_norm": True,
+    "qk_norm": True,
+    "value_embeddings": 2,
+    "skip_connections": True,
+    "logit_softcap": 30.0,
+}
 CASES = {
     "the write-up's block": ({}, 8, Training()),
     "manual attention": ({"attention": "manual"}, 4, Training()),
@@ -20,7 +29,49 @@ CASES = {
     "no norm": ({"norm": "none"}, 8, Training()),
     "tied, large vocabulary, small batch": ({"vocab_size": 5000, "tie_embeddings": True}, 1, Training()),
     "small vocabulary: the peak is in a block": ({"vocab_size": 20, "d_ff": 300}, 8, Training()),
+    "small vocabulary, ReLU squared": ({"vocab_size": 20, "d_ff": 300, "feed_forward": "relu2"}, 8, Training()),
     "small vocabulary, manual": ({"vocab_size": 20, "attention": "manual", "context_length": 128}, 2, Training()),
+    "QK-norm": ({"qk_norm": True}, 8, Training()),
+    "QK-norm, small vocabulary, no rope": (
+        {"vocab_size": 20, "context_length": 128, "qk_norm": True, "position": "none"},
+        2,
+        Training(),
+    ),
+    "QK-norm, small vocabulary, manual": (
+        {"vocab_size": 20, "context_length": 128, "qk_norm": True, "attention": "manual"},
+        2,
+        Training(),
+    ),
+    "soft-cap": ({"logit_softcap": 30.0}, 4, Training()),
+    "soft-cap, bf16": ({"logit_softcap": 30.0}, 4, Training(precision="bf16")),
+    "embedding norm": ({"embedding_norm": True}, 8, Training()),
+    "embedding norm, bf16, small vocabulary": (
+        {"embedding_norm": True, "vocab_size": 20, "d_ff": 300},
+        8,
+        Training(precision="bf16"),
+    ),
+    "value embeddings": ({"value_embeddings": 2}, 8, Training()),
+    "value embeddings: the peak is the gradients'": ({"value_embeddings": 2, "vocab_size": 5000}, 1, Training()),
+    "value embeddings in one of three blocks, Muon": (
+        {"value_embeddings": 1, "num_layers": 3, "vocab_size": 100},
+        4,
+        Training(optimizer="muon"),
+    ),
+    "value embeddings, bf16": ({"value_embeddings": 1}, 4, Training(precision="bf16")),
+    "value embeddings, tied, accumulation": (
+        {"value_embeddings": 2, "tie_embeddings": True},
+        4,
+        Training(grad_accumulation=4),
+    ),
+    "skip connections": ({"skip_connections": True, "num_layers": 5}, 8, Training()),
+    "skip connections, bf16, post-norm": (
+        {"skip_connections": True, "num_layers": 5, "norm_placement": "post"},
+        4,
+        Training(precision="bf16"),
+    ),
+    "all options": (ALL_OPTIONS, 4, Training()),
+    "all options, small vocabulary": (ALL_OPTIONS | {"vocab_size": 50}, 4, Training()),
+    "all options, Muon in bf16, accumulated": (ALL_OPTIONS, 4, Training("muon", "bf16", 2)),
     "accumulation": ({}, 8, Training(grad_accumulation=2)),
     "bf16": ({}, 4, Training(precision="bf16")),
     "Muon: the peak is the optimizer's": ({"vocab_size": 100}, 1, Training(optimizer="muon")),

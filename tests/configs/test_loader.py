@@ -71,6 +71,8 @@ def test_unknown_kind_lists_the_known_ones(file: Path) -> None:
     [
         ("model.num_heads=7", "d_model 512 is not divisible by num_heads 7; try num_heads = 8"),
         ("model.num_heads=512", "d_head = d_model / num_heads = 1 is odd"),
+        ("model.value_embeddings=9", "value_embeddings 9 is more than num_layers 8"),
+        ("model.logit_softcap=-1", "model.logit_softcap: input should be greater than or equal to 0, not -1"),
         ("train.grad_accumulation=3", "batch_size 128 is not divisible by grad_accumulation 3"),
         ("schedule.min_lr=1", "schedule.min_lr 1.0 is above optim.lr 0.002"),
         ("schedule.warmup_steps=9999", "schedule.warmup_steps 9999 is more than train.steps 5000"),
@@ -81,6 +83,16 @@ def test_unknown_kind_lists_the_known_ones(file: Path) -> None:
 def test_values_that_do_not_fit_together(file: Path, override: str, message: str) -> None:
     """Impossible values and combinations are refused with the numbers in the message."""
     assert message in "\n".join(problems(file, override))
+
+
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_skip_connections_need_a_block_to_lead_past(file: Path, num_layers: int) -> None:
+    """One line that says how many layers it takes; three are enough."""
+    override = ["model.skip_connections=true", f"model.num_layers={num_layers}"]
+    assert problems(file, *override) == (
+        f"model: skip_connections needs num_layers of at least 3, not {num_layers}: they lead past a block",
+    )
+    assert load_run_config(file, [override[0], "model.num_layers=3"]).model.skip_connections
 
 
 @pytest.mark.parametrize("override", ["optim.lr", "=3", "optim..lr=3"])

@@ -2,19 +2,23 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from tinylm.model import MultiHeadSelfAttention, RotaryEmbedding
+from tinylm.model import MultiHeadSelfAttention, RMSNorm, RotaryEmbedding
 from tinylm.model.attention import CausalAttention, KeyValueCache, causal_mask, manual_attention, sdpa_attention
+from tinylm.model.layers import Norm
 
 D_MODEL, HEADS, SEQ = 16, 4, 10
 BOTH = pytest.mark.parametrize("attention", [manual_attention, sdpa_attention])
 
 
-def make(attention: CausalAttention = sdpa_attention, *, rope: bool = True) -> MultiHeadSelfAttention:
+def make(
+    attention: CausalAttention = sdpa_attention, *, rope: bool = True, qk_norm: Norm = nn.Identity
+) -> MultiHeadSelfAttention:
     torch.manual_seed(0)
     rotary = RotaryEmbedding(10_000.0, D_MODEL // HEADS, SEQ) if rope else None
-    return MultiHeadSelfAttention(D_MODEL, HEADS, rope=rotary, attention=attention)
+    return MultiHeadSelfAttention(D_MODEL, HEADS, rope=rotary, attention=attention, qk_norm=qk_norm)
 
 
 @BOTH
@@ -44,16 +48,40 @@ def test_causal_mask_aligns_the_last_query_with_the_last_key() -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("qk_norm", [nn.Identity, RMSNorm])
 @pytest.mark.parametrize("chunks", [[1] * SEQ, [4, 1, 5], [SEQ]])
-def test_the_cache_changes_nothing(attention: CausalAttention, chunks: list[int]) -> None:
+def test_the_cache_changes_nothing(attention: CausalAttention, qk_norm: Norm, chunks: list[int]) -> None:
     """A sequence given in pieces through a cache gives what it gives in one piece."""
-    layer, x = make(attention), torch.randn(2, SEQ, D_MODEL)
+    layer, x = make(attention, qk_norm=qk_norm), torch.randn(2, SEQ, D_MODEL)
     cache, positions = KeyValueCache(SEQ), torch.arange(SEQ)
     pieces = [
         layer(piece, where, cache) for piece, where in zip(x.split(chunks, 1), positions.split(chunks), strict=True)
     ]
     torch.testing.assert_close(torch.cat(pieces, dim=1), layer(x))
     assert cache.num_positions == SEQ
+
+
+def test_qk_norm_normalises_each_head_before_rope() -> None:
+    """The layer is attention over rotated, normalised queries and keys, each with its gain; values are left alone."""
+    layer, x, positions = make(qk_norm=RMSNorm), torch.randn(2, SEQ, D_MODEL), torch.arange(SEQ)
+    assert layer.rope is not None
+    gains = [nn.init.normal_(norm.weight) for norm in (layer.query_norm, layer.key_norm)]
+    query, key, value = layer.qkv(x).view(2, SEQ, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+    normed = [F.rms_norm(part, (4,), gain, eps=1e-5) for part, gain in zip((query, key), gains, strict=True)]
+    query, key = (layer.rope(part, positions) for part in normed)
+    mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    torch.testing.assert_close(layer(x), layer.output(mixed.transpose(1, 2).flatten(2)))
+
+
+def test_qk_norm_keeps_scores_from_growing_with_the_weights() -> None:
+    """A hundred times the query and key weights change nothing; without the norm they do."""
+    x = torch.randn(2, SEQ, D_MODEL)
+    for qk_norm in (RMSNorm, nn.Identity):
+        layer = make(qk_norm=qk_norm)
+        before = layer(x)
+        with torch.no_grad():
+            layer.qkv.weight[: 2 * D_MODEL] *= 100
+        assert torch.allclose(layer(x), before, atol=1e-3) is (qk_norm is RMSNorm)
 
 
 def test_positions_default_to_counting_from_zero() -> None:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from tinylm.model import SwiGLU
-from tinylm.model.feed_forward import SiLUFeedForward
+from tinylm.model.feed_forward import ReLUSquaredFeedForward, SiLUFeedForward
 
 
 def test_swiglu_is_w2_of_silu_w1_times_w3() -> None:
@@ -23,6 +23,15 @@ def test_silu_feed_forward_is_w2_of_silu_w1() -> None:
     layer.load_state_dict({"up.weight": w1, "down.weight": w2})
     x = torch.randn(2, 3, 8)
     torch.testing.assert_close(layer(x), F.linear(F.silu(F.linear(x, w1)), w2))
+
+
+def test_relu_squared_feed_forward_is_w2_of_the_square() -> None:
+    """ReLU squared in place of SiLU: W2 relu(W1 x)^2."""
+    w1, w2 = torch.randn(12, 8), torch.randn(8, 12)
+    layer = ReLUSquaredFeedForward(8, 12)
+    layer.load_state_dict({"up.weight": w1, "down.weight": w2})
+    x = torch.randn(2, 3, 8)
+    torch.testing.assert_close(layer(x), F.linear(F.relu(F.linear(x, w1)).square(), w2))
 
 
 def test_without_a_gate_three_halves_of_the_width_cost_the_same() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm.model import cross_entropy, scaled_dot_product_attention, silu, softmax
+from tinylm.model.functional import relu_squared, softcap
 
 
 @pytest.mark.parametrize("dim", [-1, 0, 1])
@@ -30,6 +31,23 @@ def test_silu_equals_torch() -> None:
     """silu is PyTorch's."""
     x = torch.linspace(-20, 20, 101, dtype=torch.float64)
     torch.testing.assert_close(silu(x), F.silu(x))
+
+
+def test_relu_squared_equals_torch() -> None:
+    """relu_squared is the square of PyTorch's ReLU, values and gradients, also where they vanish."""
+    x = torch.linspace(-3, 3, 61, dtype=torch.float64, requires_grad=True)
+    ours, torchs = relu_squared(x), F.relu(x).square()
+    torch.testing.assert_close(ours, torchs)
+    torch.testing.assert_close(torch.autograd.grad(ours.sum(), x), torch.autograd.grad(torchs.sum(), x))
+
+
+@given(x=st.floats(-1e4, 1e4), cap=st.floats(0.5, 100))
+def test_softcap_bounds_what_is_large_and_leaves_what_is_small(x: float, cap: float) -> None:
+    """c tanh(x / c): within the cap, of the sign of x, and no further from x than x^3 / 3 c^2."""
+    (capped,) = softcap(torch.tensor([x]), cap).tolist()
+    assert capped == pytest.approx(cap * math.tanh(x / cap), rel=1e-5, abs=1e-30)
+    assert abs(capped) <= cap * (1 + 1e-6)
+    assert abs(capped - x) <= abs(x) ** 3 / (3 * cap**2) + 1e-5 * abs(x) + 1e-30
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tinylm.model import Embedding, Linear, RMSNorm
-from tinylm.model.layers import init_truncated_normal
+from tinylm.model.layers import SoftCap, init_truncated_normal
 
 
 def test_linear_equals_torch() -> None:
@@ -58,6 +58,13 @@ def test_rmsnorm_of_half_precision_is_computed_in_float32() -> None:
     normed = RMSNorm(512)(x)
     assert normed.dtype == torch.float16
     torch.testing.assert_close(normed, RMSNorm(512)(x.float()).half(), rtol=0, atol=0)
+
+
+def test_soft_cap_of_half_precision_is_computed_in_float32() -> None:
+    """Large bfloat16 logits, one and the same near the cap in bfloat16, stay in order and come back in float32."""
+    capped = SoftCap(30.0)(torch.tensor([100.0, 101.0], dtype=torch.bfloat16))
+    assert capped.dtype == torch.float32
+    assert capped[0] < capped[1] < 30
 
 
 def test_truncated_normal_has_the_distribution_of_rejection_sampling() -> None:

@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tinylm.errors import UsageError
-from tinylm.model import TransformerBlock, TransformerLM
+from tinylm.model import RMSNorm, TransformerBlock, TransformerLM
 from tinylm.model.transformer import PostNormTransformerBlock
 
 VOCAB, CONTEXT = 50, 12
@@ -68,12 +69,42 @@ def test_a_tied_head_is_the_embedding(token_ids: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("tie_embeddings", [False, True])
+def test_a_soft_cap_bends_the_logits(tie_embeddings: bool, token_ids: torch.Tensor) -> None:
+    """The logits are c tanh(logits / c) of the same model's without, whichever head made them."""
+    plain, capped = (make(tie_embeddings=tie_embeddings, logit_softcap=cap) for cap in (None, 0.5))
+    torch.testing.assert_close(capped(token_ids), 0.5 * torch.tanh(plain(token_ids) / 0.5))
+
+
+@pytest.mark.parametrize("tie_embeddings", [False, True])
 def test_an_untrained_model_knows_next_to_nothing(tie_embeddings: bool) -> None:
     """Initial logits are of order one, so that the first loss is near ln(vocab_size)."""
     torch.manual_seed(0)
     model = TransformerLM(1000, 16, 256, 2, 4, 384, tie_embeddings=tie_embeddings)
     std = model(torch.randint(0, 1000, (4, 16))).std().item()
     assert 0.5 < std < 1.5
+
+
+@pytest.mark.parametrize("block", [TransformerBlock, PostNormTransformerBlock])
+def test_zero_outputs_leave_the_stream_alone_and_all_other_weights(block: type[TransformerBlock]) -> None:
+    """Both sub-layers of every block add nothing at first; the other weights are those of the same seed without."""
+    zeroed, plain = make(block=block, zero_init_outputs=True), make(block=block)
+    x = torch.randn(2, 5, 16)
+    for layer in zeroed.blocks:
+        assert (layer.attention(x) == 0).all()
+        assert (layer.feed_forward(x) == 0).all()
+    weights, plain_weights = zeroed.state_dict(), plain.state_dict()
+    changed = {name for name in plain_weights if not torch.equal(weights[name], plain_weights[name])}
+    assert changed == {name for name in plain_weights if name.endswith(("attention.output.weight", "down.weight"))}
+
+
+def test_the_embedding_norm_comes_before_the_first_block(token_ids: torch.Tensor) -> None:
+    """The model is the plain one whose embedding holds the normalised vectors, times the norm's gain."""
+    normed, plain = make(embedding_norm=RMSNorm), make()
+    gain = nn.init.normal_(normed.embedding_norm.weight)  # type: ignore[arg-type]
+    weights = {name: weight for name, weight in normed.state_dict().items() if name != "embedding_norm.weight"}
+    vectors = F.rms_norm(weights["token_embedding.weight"], (16,), gain, eps=1e-5)
+    plain.load_state_dict(weights | {"token_embedding.weight": vectors})
+    torch.testing.assert_close(normed(token_ids), plain(token_ids))
 
 
 def test_state_dict_names() -> None:

@@ -177,6 +177,33 @@ def test_averaged_weights_are_evaluated_saved_and_resumed(prepared: Path, tmp_pa
     assert all(torch.equal(used[name], averaged[name]) for name in used)
 
 
+def test_every_option_of_the_model_is_resumed_and_sampled(prepared: Path, tmp_path: Path) -> None:
+    """A run with all of them, by Muon with averaged weights, ends in the same bits in two parts, and writes text."""
+    from tinylm.training.trained import TrainedModel
+
+    options = {
+        "num_layers": 3,
+        "feed_forward": "relu2",
+        "embedding_norm": "true",
+        "qk_norm": "true",
+        "value_embeddings": 1,
+        "skip_connections": "true",
+        "zero_init_outputs": "true",
+        "logit_softcap": 15,
+    }
+    settings = [f"model.{name}={value}" for name, value in options.items()]
+    settings += ["optim.kind=muon", "train.ema_decay=0.9", "train.eval_every=0", "train.save_every=6"]
+    reports(prepared, tmp_path / "whole", *settings)
+    assert ending(reports(prepared, tmp_path / "parts", *settings, should_stop=after(4))).status == "stopped"
+    assert ending(reports(prepared, tmp_path / "parts", *settings)).status == "done"
+    for name in ("model.safetensors", "optimizer.safetensors", "average.safetensors"):
+        files = [tmp_path / run / "checkpoints" / "step-00000012" / name for run in ("whole", "parts")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    trained = TrainedModel.load(tmp_path / "parts")
+    assert trained.model.value_embeddings[0].weight.any()
+    assert len(list(trained.continuation([1, 2], max_new_tokens=9, temperature=1.0, top_p=1.0, seed=0))) > 0
+
+
 def test_what_was_done_otherwise_is_said(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Running out of memory in the first step leaves a note, and the run goes on to its end."""
     from tinylm.training import loop

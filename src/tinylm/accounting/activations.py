@@ -8,7 +8,7 @@ The residual stream, the norms and the loss are float32 under either precision; 
 are as wide as the precision says, and bf16 keeps a copy of each matrix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from tinylm.accounting.parameters import count_parameters
@@ -20,8 +20,9 @@ FP32 = 4
 WIDTH = {"fp32": 4, "bf16": 2}
 TOKEN_ID = 8
 
-FEED_FORWARD_KEPT = {"swiglu": 5, "silu": 3}
-"""Tensors of d_ff: gate, up, sigmoid(gate), silu(gate) and their product; or up, sigmoid(up) and silu(up)."""
+FEED_FORWARD_KEPT = {"swiglu": 5, "silu": 3, "relu2": 2}
+"""Tensors of d_ff: gate, up, sigmoid(gate), silu(gate) and their product; or up, sigmoid(up) and silu(up); or relu(up)
+and its square."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,27 @@ class Kept:
     """Bytes kept from the forward pass of one micro-batch, by the part that needs them."""
 
     token_ids: int
+    embedding_norm: int
+    value_embedding: int
+    """What one looked up."""
+    skip_connections: int
     attention: int
     """One block's attention with its norm."""
+    attention_with_value_embedding: int
+    """The same of a block that has a value embedding."""
     feed_forward: int
     """One block's feed-forward with its norm."""
     head: int
     """Final norm and head."""
     loss: int
+
+
+def times_kept(shape: ModelShape) -> dict[str, int]:
+    """How many of each part of `Kept` a model has."""
+    once = dict.fromkeys((field.name for field in fields(Kept)), 1)
+    layers, tables = shape.num_layers, shape.value_embeddings
+    attention = {"attention": layers - tables, "attention_with_value_embedding": tables}
+    return once | attention | {"feed_forward": layers, "value_embedding": tables}
 
 
 def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = "fp32") -> Kept:
@@ -44,37 +59,76 @@ def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = 
     logits = FP32 * tokens * shape.vocab_size
     return Kept(
         token_ids=2 * TOKEN_ID * tokens,
+        embedding_norm=rms_norm_keeps(tokens, shape.d_model) if shape.embedding_norm else 0,
+        value_embedding=FP32 * tokens * shape.d_model if shape.value_embeddings else 0,
+        skip_connections=shape.num_skips * FP32 * tokens * shape.d_model if skips_keep(shape, width) else 0,
         attention=kept_by_attention(shape, batch_size, width),
+        attention_with_value_embedding=(
+            kept_by_attention(shape, batch_size, width, extra_value=True) if shape.value_embeddings else 0
+        ),
         feed_forward=kept_by_feed_forward(shape, tokens, width),
         head=kept_by_norm(shape, tokens)
         + width * tokens * shape.d_model
         + weight_copy(shape.d_model * shape.vocab_size, width),
-        loss=logits if shape.attention == "sdpa" else 3 * logits,
+        loss=logit_tensors(shape) * logits,
     )
 
 
+def logit_tensors(shape: ModelShape) -> int:
+    """Tensors of the logits' size that the loss keeps: one fused, three written out; a soft-cap adds its tanh."""
+    return (1 if shape.attention == "sdpa" else 3) + (1 if shape.logit_softcap else 0)
+
+
 def kept_by_norm(shape: ModelShape, tokens: int) -> int:
+    """One of the blocks' norms, or the final one."""
+    return rms_norm_keeps(tokens, shape.d_model) if shape.norm == "rmsnorm" else 0
+
+
+def rms_norm_keeps(rows: int, row_width: int) -> int:
     """RMSNorm: its input, the normalised input and the reciprocal root of each row."""
-    return FP32 * tokens * (2 * shape.d_model + 1) if shape.norm == "rmsnorm" else 0
+    return FP32 * rows * (2 * row_width + 1)
 
 
-def kept_by_attention(shape: ModelShape, batch_size: int, width: int) -> int:
+def skips_keep(shape: ModelShape, width: int) -> bool:
+    """Whether skip connections keep what the next block does not keep anyway: its norm, or in fp32 its projections."""
+    norm_is_next = shape.norm == "rmsnorm" and shape.norm_placement == "pre"
+    return shape.skip_connections and width < FP32 and not norm_is_next
+
+
+def kept_by_attention(shape: ModelShape, batch_size: int, width: int, *, extra_value: bool = False) -> int:
     """Norm, projections, and the attention itself: fused, or with three matrices of scores a head."""
     length, d_model, heads = shape.context_length, shape.d_model, shape.num_heads
     tokens = batch_size * length
-    row = width * tokens * d_model
-    kept = kept_by_norm(shape, tokens) + row + weight_copy(4 * d_model**2, width)
+    kept = kept_by_norm(shape, tokens) + kept_by_qk_norm(shape, tokens, width) + weight_copy(4 * d_model**2, width)
+    kept += (1 + attention_rows(shape, batch_size, width, extra_value=extra_value)) * width * tokens * d_model
     if shape.position == "rope":
         kept += 4 * FP32 * length * (shape.d_head // 2)  # cosines and sines, for query and for key
     if shape.attention == "manual":
         scores = 3 * width * tokens * length * heads  # masked scores, exponentials, probabilities
         maxima_and_sums = 2 * width * tokens * heads
-        # Query, key, value and output. A batch of one needs no copy of value, which keeps the stack it is a part of.
-        rows = 6 if batch_size == 1 and shape.position == "rope" else 4
-        return kept + rows * row + scores + maxima_and_sums + length**2  # the mask
-    log_sums = FP32 * tokens * heads
-    rotated = 3 * row if shape.position == "rope" else 0  # query and key; the output, laid out anew
-    return kept + 4 * row + log_sums + rotated  # stacked query, key, value; output
+        return kept + scores + maxima_and_sums + length**2  # the mask
+    return kept + FP32 * tokens * heads  # logarithms of the sums
+
+
+def attention_rows(shape: ModelShape, batch_size: int, width: int, *, extra_value: bool = False) -> int:
+    """Tensors of d_model kept behind the projections: query, key, value, output, and what they are parts or copies of.
+
+    Where all three of them were made anew (rotated or normalised, with an extra value), nothing keeps the stack.
+    """
+    rope, manual = shape.position == "rope", shape.attention == "manual"
+    norm_keeps_stack = shape.qk_norm and width == FP32  # a bf16 one is kept as a float32 copy, by `kept_by_qk_norm`
+    if manual and batch_size > 1:
+        return 4 + 3 * norm_keeps_stack  # the batched products take copies
+    new_query_and_key = rope or shape.qk_norm
+    stack = 3 * (norm_keeps_stack or not (new_query_and_key and extra_value))
+    laid_out_anew = rope and not manual  # the fused output, after rotation
+    return stack + 2 * new_query_and_key + extra_value + 1 + laid_out_anew
+
+
+def kept_by_qk_norm(shape: ModelShape, tokens: int, width: int) -> int:
+    """The normalised query and key and the reciprocal roots of each head; in bf16 their float32 copies as well."""
+    rows = 2 if width == FP32 else 4
+    return FP32 * tokens * (rows * shape.d_model + 2 * shape.num_heads) if shape.qk_norm else 0
 
 
 def kept_by_feed_forward(shape: ModelShape, tokens: int, width: int) -> int:

@@ -3,7 +3,14 @@
 The letters are explained by `SYMBOLS` and `MEMORY_SYMBOLS`.
 """
 
-from tinylm.accounting.activations import FEED_FORWARD_KEPT, WIDTH, Precision
+from tinylm.accounting.activations import (
+    FEED_FORWARD_KEPT,
+    WIDTH,
+    Precision,
+    attention_rows,
+    logit_tensors,
+    skips_keep,
+)
 from tinylm.accounting.optimizers import Optimizer, hidden_parameters
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
@@ -33,7 +40,11 @@ def parameter_formulas(shape: ModelShape) -> dict[str, str]:
     norm = "D" if shape.norm == "rmsnorm" else "0"
     return {
         "token_embedding": "V * D",
+        "embedding_norm": "D" if shape.embedding_norm else "0",
+        "skip_weights": "(L - 1) // 2" if shape.skip_connections else "0",
+        "value_embeddings": f"{shape.value_embeddings} * (V * D + 1)",
         "norms": f"2 * {norm}",
+        "qk_norms": "2 * (D // H)" if shape.qk_norm else "0",
         "attention_qkv": "3 * D**2",
         "attention_output": "D**2",
         "feed_forward": f"{FEED_FORWARD_MATRICES[shape.feed_forward]} * D * F",
@@ -64,27 +75,33 @@ WRITEUP_ACTIVATIONS = "4 * S * (L * (16 * D + H * S) + 2 * D + 2 * V)"
 
 def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> dict[str, str]:
     """Bytes kept for the backward pass, those of attention and feed-forward for one block; E bytes an element."""
-    norm = "4 * B * S * (2 * D + 1)" if shape.norm == "rmsnorm" else "0"
+    rms_norm = "4 * B * S * (2 * D + 1)"
+    norm = rms_norm if shape.norm == "rmsnorm" else "0"
     copies = {"attention": "", "feed_forward": "", "head": ""}
     if precision == "bf16":
         matrices = FEED_FORWARD_MATRICES[shape.feed_forward]
         copies = {"attention": " + E * 4 * D**2", "feed_forward": f" + E * {matrices} * D * F", "head": " + E * D * V"}
     inner = FEED_FORWARD_KEPT[shape.feed_forward]
-    loss = 1 if shape.attention == "sdpa" else 3
+    attention, mixed = (attention_formula(shape, batch_size, precision, extra_value=extra) for extra in (False, True))
     return {
         "token_ids": "16 * B * S",
-        "attention": f"{norm} + {attention_formula(shape, batch_size)}{copies['attention']}",
+        "embedding_norm": rms_norm if shape.embedding_norm else "0",
+        "value_embedding": "4 * B * S * D" if shape.value_embeddings else "0",
+        "skip_connections": "(L - 1) // 2 * 4 * B * S * D" if skips_keep(shape, WIDTH[precision]) else "0",
+        "attention": f"{norm} + {attention}{copies['attention']}",
+        "attention_with_value_embedding": f"{norm} + {mixed}{copies['attention']}" if shape.value_embeddings else "0",
         "feed_forward": f"{norm} + E * B * S * (D + {inner} * F){copies['feed_forward']}",
         "head": f"{norm} + E * B * S * D{copies['head']}",
-        "loss": f"{loss} * 4 * B * S * V",
+        "loss": f"{logit_tensors(shape)} * 4 * B * S * V",
     }
 
 
-def attention_formula(shape: ModelShape, batch_size: int) -> str:
+def attention_formula(shape: ModelShape, batch_size: int, precision: Precision, *, extra_value: bool) -> str:
     """What attention keeps beside its norm and weights."""
-    rope = shape.position == "rope"
-    tables = " + 16 * S * (D // H // 2)" if rope else ""
+    rows = 1 + attention_rows(shape, batch_size, WIDTH[precision], extra_value=extra_value)
+    rest = " + 16 * S * (D // H // 2)" if shape.position == "rope" else ""
+    if shape.qk_norm:
+        rest += f" + 4 * B * S * ({2 if precision == 'fp32' else 4} * D + 2 * H)"
     if shape.attention == "sdpa":
-        return f"E * B * S * {8 if rope else 5} * D + 4 * B * S * H{tables}"
-    rows = 7 if rope and batch_size == 1 else 5
-    return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{tables}"
+        return f"E * B * S * {rows} * D + 4 * B * S * H{rest}"
+    return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{rest}"

@@ -45,7 +45,7 @@ class Moments:
         self.token_ids = self.kept.token_ids * training.grad_accumulation  # those of the whole batch
         self.tokens = batch_size // training.grad_accumulation * shape.context_length
         self.stream = FP32 * self.tokens * shape.d_model
-        self.kept_per_block = self.stream if training.checkpointing else self.kept.attention + self.kept.feed_forward
+        self.checkpointing = training.checkpointing
         self.accumulating = training.grad_accumulation > 1
         self.all_gradients = FP32 * self.counts.total
         self.embedding = FP32 * self.counts.token_embedding
@@ -59,42 +59,74 @@ class Moments:
             "the last block's attention": self.attention(self.shape.num_layers),
             "the first block's feed-forward": self.feed_forward(1),
             "the first block's attention": self.attention(1),
+            **self.between(),
             "the embedding's gradient": self.embedding_gradient(),
             "the optimizer step": self.all_gradients + optimizer_workspace_bytes(self.shape, self.optimizer),
         }
         return {name: self.token_ids + extra for name, extra in moments.items()}
 
+    def between(self) -> dict[str, int]:
+        """The most in any other block, for models whose blocks differ or are connected over others."""
+        blocks = range(2, self.shape.num_layers)
+        if not blocks or not (self.shape.value_embeddings or self.shape.num_skips):
+            return {}
+        return {
+            "a middle block's feed-forward": max(map(self.feed_forward, blocks)),
+            "a middle block's attention": max(map(self.attention, blocks)),
+        }
+
+    def blocks(self, remaining: int) -> int:
+        """What is kept of so many blocks, and of what comes before and beside them."""
+        kept = self.kept
+        beside = kept.embedding_norm + self.shape.value_embeddings * kept.value_embedding + kept.skip_connections
+        if self.checkpointing:
+            return beside + remaining * self.stream
+        attention = sum(self.kept_by_attention(block) for block in range(1, remaining + 1))
+        return beside + attention + remaining * kept.feed_forward
+
+    def kept_by_attention(self, block: int) -> int:
+        """By that of block 1, 2, ...; the last ones have a value embedding."""
+        has_one = block > self.shape.num_layers - self.shape.value_embeddings
+        return self.kept.attention_with_value_embedding if has_one else self.kept.attention
+
     def loss(self) -> int:
         """Everything is kept; no gradient but those of micro-batches before."""
-        kept = self.shape.num_layers * self.kept_per_block + self.kept.head + self.kept.loss
+        kept = self.blocks(self.shape.num_layers) + self.kept.head + self.kept.loss
         return kept + loss_workspace(self.shape, self.tokens) + self.accumulating * self.all_gradients
 
     def head(self) -> int:
         """The gradient of its matrix appears beside those of the logits, which bf16 has already left behind."""
         logits_gradient = FP32 * self.tokens * self.shape.vocab_size if self.width == FP32 else 0
         gradients = self.embedding + self.stream + self.accumulating * self.all_gradients
-        return self.shape.num_layers * self.kept_per_block + self.kept.head + logits_gradient + gradients
+        return self.blocks(self.shape.num_layers) + self.kept.head + logits_gradient + gradients
 
     def feed_forward(self, remaining: int) -> int:
         """In the block that has `remaining` blocks up to and including it, after the gradient of its last matrix."""
         down = self.shape.d_ff * self.shape.d_model
-        this_block = self.kept.attention + self.kept.feed_forward - weight_copy(down, self.width)
-        kept = (remaining - 1) * self.kept_per_block + this_block
+        this_block = self.kept_by_attention(remaining) + self.kept.feed_forward - weight_copy(down, self.width)
+        kept = self.blocks(remaining - 1) + this_block
         return kept + feed_forward_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, down)
 
     def attention(self, remaining: int) -> int:
         """In the same block, after the feed-forward has let go of what it kept."""
-        kept = (remaining - 1) * self.kept_per_block + self.kept.attention
+        kept = self.blocks(remaining - 1) + self.kept_by_attention(remaining)
         done = self.counts.per_block.feed_forward + self.shape.d_model**2
         return kept + attention_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, done)
 
     def gradients(self, remaining: int, of_this_block: int) -> int:
         """Of the stream, and of the parameters passed so far: with a tied head, its part waits for the embedding's."""
         if self.accumulating:
-            waiting = self.embedding if self.shape.tie_embeddings else 0
-            return self.stream + self.all_gradients + waiting
+            tied = self.embedding if self.shape.tie_embeddings else 0
+            return self.streams(remaining) + self.all_gradients + tied
         blocks = (self.shape.num_layers - remaining) * self.counts.per_block.total
-        return self.stream + self.embedding + FP32 * (self.counts.final_norm + blocks + of_this_block)
+        return self.streams(remaining) + self.embedding + FP32 * (self.counts.final_norm + blocks + of_this_block)
+
+    def streams(self, remaining: int) -> int:
+        """Gradients as wide as the stream: its own, and those that wait for the block or table they came from."""
+        behind = self.shape.num_layers - remaining
+        of_values = min(behind, self.shape.value_embeddings)
+        of_skips = min(behind, remaining - 1, self.shape.num_skips)
+        return (1 + of_values + of_skips) * self.stream
 
     def embedding_gradient(self) -> int:
         """At the end of the backward pass: a tied head's gradient, the embedding's and their sum are three tensors."""

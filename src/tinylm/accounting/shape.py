@@ -20,8 +20,13 @@ class ModelShape:
     position: Literal["rope", "none"] = "rope"
     norm: Literal["rmsnorm", "none"] = "rmsnorm"
     norm_placement: Literal["pre", "post"] = "pre"
-    feed_forward: Literal["swiglu", "silu"] = "swiglu"
+    embedding_norm: bool = False
+    qk_norm: bool = False
+    feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
     tie_embeddings: bool = False
+    value_embeddings: int = 0
+    skip_connections: bool = False
+    logit_softcap: float = 0.0
     attention: Literal["sdpa", "manual"] = "sdpa"
 
     @classmethod
@@ -33,3 +38,8 @@ class ModelShape:
     def d_head(self) -> int:
         """Width of one attention head."""
         return self.d_model // self.num_heads
+
+    @property
+    def num_skips(self) -> int:
+        """Connections from a block of the first half to its mirror image, with a block in between."""
+        return (self.num_layers - 1) // 2 if self.skip_connections else 0

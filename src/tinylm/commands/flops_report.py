@@ -9,6 +9,7 @@ from tinylm.commands.console import bytes_text, count_text, duration, table
 
 BLOCK_PARTS = {
     "norms": "  norms",
+    "qk_norms": "  query and key norms",
     "attention_qkv": "  attention Q, K, V",
     "attention_output": "  attention output",
     "feed_forward": "  feed-forward",
@@ -20,6 +21,9 @@ FORWARD_PARTS = {
     "feed_forward": "feed-forward",
     "lm_head": "LM head",
 }
+MODEL_OPTIONS = ("embedding_norm", "qk_norm", "value_embeddings", "skip_connections", "logit_softcap")
+OPTIONAL = {"qk_norms", "embedding_norm", "skip_weights", "value_embeddings"}
+"""Parts that a table leaves out of a model without them."""
 RUNS = {"run": "this run", "chinchilla": "to the Chinchilla point", "budget": "within the budget"}
 
 UNITS = (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6))
@@ -46,8 +50,14 @@ def describe(record: Record) -> str:
     return (
         f"{record['model']}: {shape['num_layers']} layers, d_model {shape['d_model']:,}, {shape['num_heads']} heads, "
         f"{shape['feed_forward']} d_ff {shape['d_ff']:,}, vocabulary {shape['vocab_size']:,} with {head}, "
-        f"context {shape['context_length']:,}"
+        f"context {shape['context_length']:,}{options_text(shape)}"
     )
+
+
+def options_text(shape: Record) -> str:
+    """`, qk_norm, logit_softcap 30`: the options that are on."""
+    given = {name: shape[name] for name in MODEL_OPTIONS if shape[name]}
+    return "".join(f", {name}" if value is True else f", {name} {value:g}" for name, value in given.items())
 
 
 def parameter_table(record: Record, formulas: Mapping[str, str] | None) -> str:
@@ -60,15 +70,21 @@ def parameter_table(record: Record, formulas: Mapping[str, str] | None) -> str:
 
     rows = {
         "token_embedding": row("token embedding", parameters["token_embedding"]),
+        "embedding_norm": row("embedding norm", parameters["embedding_norm"]),
         "blocks": row(f"{layers} blocks", parameters["blocks"], per_block["total"]),
         **{key: row(label, layers * per_block[key], per_block[key]) for key, label in BLOCK_PARTS.items()},
+        "skip_weights": row("skip connections", parameters["skip_weights"]),
+        "value_embeddings": row("value embeddings", parameters["value_embeddings"]),
         "final_norm": row("final norm", parameters["final_norm"]),
         "lm_head": row("LM head", parameters["lm_head"]),
         "total": row("total", total),
     }
+    looked_up = "token and value embeddings" if parameters["value_embeddings"] else "the token embedding"
+    absent = {key for key in OPTIONAL if not {**parameters, **per_block}[key]}
+    shown = {key: cells for key, cells in rows.items() if key not in absent}
     return (
-        f"{formula_table(['Parameters', 'one block', 'model', 'share'], rows, formulas)}\n"
-        f"{bytes_text(4 * total)} in float32. Without the token embedding {parameters['non_embedding']:,}; "
+        f"{formula_table(['Parameters', 'one block', 'model', 'share'], shown, formulas)}\n"
+        f"{bytes_text(4 * total)} in float32. Without {looked_up} {parameters['non_embedding']:,}; "
         f"in matrix products {parameters['matmul']:,}."
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tinylm.accounting.activations import times_kept
 from tinylm.accounting.formulas import MEMORY_SYMBOLS, WRITEUP_ACTIVATIONS, kept_formulas, optimizer_formula
 from tinylm.accounting.shape import ModelShape
 from tinylm.commands.console import bytes_text, table
@@ -11,12 +12,17 @@ Record = Mapping[str, Any]
 
 KEPT = {
     "token_ids": "token ids",
+    "embedding_norm": "embedding norm",
+    "value_embedding": "value embeddings",
+    "skip_connections": "skip connections",
     "attention": "attention and its norm",
+    "attention_with_value_embedding": "  with a value embedding",
     "feed_forward": "feed-forward and its norm",
     "head": "final norm and head",
     "loss": "loss",
 }
-IN_EVERY_BLOCK = ("attention", "feed_forward")
+OPTIONAL = {"embedding_norm", "value_embedding", "skip_connections", "attention", "attention_with_value_embedding"}
+"""Parts that a table leaves out of a model without them."""
 
 
 def text(records: Sequence[Record], *, explain: bool) -> str:
@@ -79,13 +85,13 @@ def check_rows(records: Sequence[Record]) -> list[list[str]]:
 
 def kept_table(record: Record, *, explain: bool) -> str:
     """What autograd keeps of one micro-batch."""
-    shape, micro_batch = record["shape"], record["batch_size"] // record["grad_accumulation"]
-    formulas = kept_formulas(ModelShape(**shape), micro_batch, record["precision"])
+    shape, micro_batch = ModelShape(**record["shape"]), record["batch_size"] // record["grad_accumulation"]
+    formulas, counts = kept_formulas(shape, micro_batch, record["precision"]), times_kept(shape)
     rows = []
     for key, label in KEPT.items():
-        count = shape["num_layers"] if key in IN_EVERY_BLOCK else 1
-        one, every = record["kept_bytes"][key], count * record["kept_bytes"][key]
-        rows.append([label, formulas[key], bytes_text(one) if count > 1 else "", bytes_text(every)])
+        one, every = record["kept_bytes"][key], counts[key] * record["kept_bytes"][key]
+        if every or key not in OPTIONAL:
+            rows.append([label, formulas[key], bytes_text(one) if counts[key] > 1 else "", bytes_text(every)])
     headers = [f"Kept for the backward pass, {micro_batch:,} sequences", "formula", "one block", "model"]
     if explain:
         return table(headers, rows, left=2)

@@ -32,10 +32,22 @@ class ModelConfig(Table):
     """Normalization layers: RMSNorm, or identity (`--no-rmsnorm`)."""
     norm_placement: Literal["pre", "post"] = "pre"
     """Normalize before each sub-layer, or after the residual addition (`--post-norm`)."""
-    feed_forward: Literal["swiglu", "silu"] = "swiglu"
-    """Three matrices with a gate, or two with SiLU between (`--ffn-silu`; match parameters with d_ff x 3/2)."""
+    embedding_norm: bool = False
+    """RMSNorm after the token embedding (BLOOM, arXiv 2211.05100, there LayerNorm); whatever `norm` says."""
+    qk_norm: bool = False
+    """RMSNorm, with a gain, on each head's query and key before RoPE (arXiv 2010.04245); whatever `norm` says."""
+    feed_forward: Literal["swiglu", "silu", "relu2"] = "swiglu"
+    """Three matrices with a gate; or two, to match with d_ff x 3/2, SiLU (`--ffn-silu`) or ReLU squared between."""
     tie_embeddings: bool = False
     """Use the token embedding as output projection (`--weight-tying`)."""
+    value_embeddings: Annotated[int, Field(ge=0)] = 0
+    """How many of the last blocks add to their attention's values a learned vector per token (arXiv 2410.17897)."""
+    skip_connections: bool = False
+    """Add outputs of the first half's blocks, weighted, to the inputs of the second's (U-Net, arXiv 1505.04597)."""
+    zero_init_outputs: bool = False
+    """Start attention output and feed-forward down projection, not the head, at zero (Fixup, arXiv 1901.09321)."""
+    logit_softcap: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Logits become c tanh(logits / c), in training and sampling (Gemma 2, arXiv 2408.00118: c = 30); 0 for none."""
     attention: Literal["sdpa", "manual"] = "sdpa"
     """PyTorch's fused attention, or ours written out; the same numbers."""
 
@@ -48,6 +60,18 @@ class ModelConfig(Table):
             )
         if self.position == "rope" and self.d_head % 2:
             raise ValueError(f"d_head = d_model / num_heads = {self.d_head} is odd, but RoPE rotates pairs")
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_suffice_for_the_options(self) -> "ModelConfig":
+        if self.value_embeddings > self.num_layers:
+            raise ValueError(
+                f"value_embeddings {self.value_embeddings} is more than num_layers {self.num_layers}: one block has one"
+            )
+        if self.skip_connections and self.num_layers < 3:
+            raise ValueError(
+                f"skip_connections needs num_layers of at least 3, not {self.num_layers}: they lead past a block"
+            )
         return self
 
     @property

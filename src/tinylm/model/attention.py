@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinylm.model.functional import scaled_dot_product_attention
-from tinylm.model.layers import Linear
+from tinylm.model.layers import Linear, Norm
 from tinylm.model.rope import RotaryEmbedding
 
 CausalAttention = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -59,6 +59,11 @@ class MultiHeadSelfAttention(nn.Module):
 
     (batch, seq, d_model) -> (batch, seq, d_model)
     `qkv` stacks the query, key and value projections in this order; in each, head h owns rows h * d_head and following.
+
+    qk_norm: normalises each head's query and key before RoPE, so that scores do not grow with the weights
+    (arXiv 2010.04245). RMSNorm brings a gain for each of the d_head dimensions, shared by the heads: without one no
+    score could pass sqrt(d_head), which bounds how much of its attention a position can give to a single other one.
+    The paper learns one scale for that, in place of the division by sqrt(d_head).
     """
 
     def __init__(
@@ -68,17 +73,32 @@ class MultiHeadSelfAttention(nn.Module):
         *,
         rope: RotaryEmbedding | None = None,
         attention: CausalAttention = sdpa_attention,
+        qk_norm: Norm = nn.Identity,
     ) -> None:
         super().__init__()
         self.d_head = d_model // num_heads
+        self.query_norm = qk_norm(self.d_head)
+        self.key_norm = qk_norm(self.d_head)
         self.rope = rope
         self.attention = attention
         self.qkv = Linear(d_model, 3 * d_model, num_stacked=3)
         self.output = Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, token_positions: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
-        """`token_positions` (seq) or (batch, seq) are 0, 1, ... when left out; they matter to RoPE only."""
+    def forward(
+        self,
+        x: Tensor,
+        token_positions: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        extra_value: Tensor | None = None,
+    ) -> Tensor:
+        """`token_positions` (seq) or (batch, seq) are 0, 1, ... when left out; they matter to RoPE only.
+
+        `extra_value` (batch, seq, d_model) is added to the values of all heads; see `model.value_embedding`.
+        """
         query, key, value = (self._split_heads(part) for part in self.qkv(x).chunk(3, dim=-1))
+        query, key = self.query_norm(query), self.key_norm(key)
+        if extra_value is not None:
+            value = value + self._split_heads(extra_value).to(value.dtype)
         if self.rope is not None:
             if token_positions is None:
                 token_positions = torch.arange(x.shape[-2], device=x.device)

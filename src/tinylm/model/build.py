@@ -7,14 +7,15 @@ from torch import nn
 
 from tinylm.configs.model import ModelConfig
 from tinylm.model.attention import manual_attention, sdpa_attention
-from tinylm.model.feed_forward import SiLUFeedForward, SwiGLU
+from tinylm.model.feed_forward import ReLUSquaredFeedForward, SiLUFeedForward, SwiGLU
 from tinylm.model.functional import cross_entropy, fused_cross_entropy
 from tinylm.model.layers import RMSNorm
-from tinylm.model.transformer import PostNormTransformerBlock, TransformerBlock, TransformerLM
+from tinylm.model.skip_connections import SkipConnectedBlocks
+from tinylm.model.transformer import Blocks, PostNormTransformerBlock, TransformerBlock, TransformerLM
 
 NORMS = {"rmsnorm": RMSNorm, "none": nn.Identity}
 BLOCKS = {"pre": TransformerBlock, "post": PostNormTransformerBlock}
-FEED_FORWARDS = {"swiglu": SwiGLU, "silu": SiLUFeedForward}
+FEED_FORWARDS = {"swiglu": SwiGLU, "silu": SiLUFeedForward, "relu2": ReLUSquaredFeedForward}
 ATTENTIONS = {"sdpa": sdpa_attention, "manual": manual_attention}
 LOSSES = {"sdpa": fused_cross_entropy, "manual": cross_entropy}
 
@@ -44,10 +45,16 @@ def _transformer(config: ModelConfig) -> TransformerLM:
         d_ff=config.d_ff,
         rope_theta=config.rope_theta if config.position == "rope" else None,
         block=BLOCKS[config.norm_placement],
+        stack=SkipConnectedBlocks if config.skip_connections else Blocks,
         norm=NORMS[config.norm],
+        embedding_norm=RMSNorm if config.embedding_norm else nn.Identity,
+        qk_norm=RMSNorm if config.qk_norm else nn.Identity,
         feed_forward=FEED_FORWARDS[config.feed_forward],
         attention=ATTENTIONS[config.attention],
         tie_embeddings=config.tie_embeddings,
+        value_embeddings=config.value_embeddings,
+        zero_init_outputs=config.zero_init_outputs,
+        logit_softcap=config.logit_softcap or None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from tinylm.model.functional import silu
+from tinylm.model.functional import relu_squared, silu
 from tinylm.model.layers import Linear
 
 
@@ -36,3 +36,18 @@ class SiLUFeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(silu(self.up(x)))
+
+
+class ReLUSquaredFeedForward(nn.Module):
+    """down(relu(up(x))^2), two matrices (arXiv 2109.08668).
+
+    (..., d_model) -> (..., d_model)
+    """
+
+    def __init__(self, d_model: int, d_ff: int) -> None:
+        super().__init__()
+        self.up = Linear(d_model, d_ff)
+        self.down = Linear(d_ff, d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(relu_squared(self.up(x)))

@@ -18,6 +18,17 @@ def silu(x: Tensor) -> Tensor:
     return x * torch.sigmoid(x)
 
 
+def relu_squared(x: Tensor) -> Tensor:
+    """max(x, 0)^2 (arXiv 2109.08668)."""
+    positive = torch.relu(x)
+    return positive * positive  # no power: autocast computes those in float32 on a GPU
+
+
+def softcap(x: Tensor, cap: float) -> Tensor:
+    """cap * tanh(x / cap): x where it is small, never beyond +-cap (Gemma 2, arXiv 2408.00118); in float32."""
+    return cap * torch.tanh(x.float() / cap)
+
+
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """softmax(query key^T / sqrt(d_head)) value (arXiv 1706.03762).
 

@@ -1,9 +1,12 @@
-"""The layers everything else is made of: Linear, Embedding, RMSNorm."""
+"""The layers everything else is made of: Linear, Embedding, RMSNorm, SoftCap."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+from tinylm.model.functional import softcap
 
 
 class Linear(nn.Module):
@@ -80,6 +83,24 @@ class RMSNorm(nn.Module):
         x_float = x.float()
         inverse_rms = torch.rsqrt(x_float.square().mean(-1, keepdim=True) + self.eps)
         return (x_float * inverse_rms * self.weight).to(x.dtype)
+
+
+class SoftCap(nn.Module):
+    """`softcap` of each number, with no parameter: a model that is sure already gains little by being surer.
+
+    (...) -> (...) in float32, for near the cap half precision cannot tell one logit from another.
+    """
+
+    def __init__(self, cap: float) -> None:
+        super().__init__()
+        self.cap = cap
+
+    def forward(self, x: Tensor) -> Tensor:
+        return softcap(x, self.cap)
+
+
+Norm = Callable[[int], nn.Module]
+"""A width -> a layer (..., width) -> (..., width); `nn.Identity` where there is to be none."""
 
 
 @torch.no_grad()
