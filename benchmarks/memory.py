@@ -73,7 +73,7 @@ def main() -> None:
         errors = [record[key] / measured - 1 for key in ("total_bytes", "traced_bytes")]
         worst = max(worst, abs(errors[0]))
         amounts = [f"{record[key] / 1e9:.3f}" for key in ("measured_bytes", "total_bytes", "traced_bytes")]
-        rows.append([options, *amounts, *(f"{error:+.2%}" for error in errors)])
+        rows.append([options.replace(ALL_OPTIONS, "(all options)"), *amounts, *(f"{error:+.2%}" for error in errors)])
         print(*rows[-1], file=sys.stderr)
     headers = [f"tinylm memory, on {device}, torch {torch.__version__}", "measured GB", "predicted", "traced"]
     print(table([*headers, "prediction's error", "trace's"], rows))

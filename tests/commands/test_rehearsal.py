@@ -18,6 +18,8 @@ ALL_OPTIONS = {
     "skip_connections": True,
     "logit_softcap": 30.0,
 }
+SLIGHT = {"vocab_size": 20, "context_length": 24, "num_heads": 2}
+"""So little text that gradients grow in the backward pass as fast as activations shrink."""
 CASES = {
     "the write-up's block": ({}, 8, Training()),
     "manual attention": ({"attention": "manual"}, 4, Training()),
@@ -68,6 +70,22 @@ CASES = {
         {"skip_connections": True, "num_layers": 5, "norm_placement": "post"},
         4,
         Training(precision="bf16"),
+    ),
+    "gradients wait for their tables: the peak is in the first block": (
+        SLIGHT | {"num_layers": 6, "d_ff": 256, "feed_forward": "silu", "value_embeddings": 3},
+        1,
+        Training("sgd"),
+    ),
+    "one block with a table: the peak is in the middle": (
+        {"vocab_size": 50, "d_model": 128, "num_layers": 3, "num_heads": 2, "d_ff": 256}
+        | {"feed_forward": "relu2", "value_embeddings": 1},
+        1,
+        Training("sgd"),
+    ),
+    "gradients wait to be skipped back: the peak is in the middle": (
+        SLIGHT | {"num_layers": 9, "d_ff": 64, "skip_connections": True},
+        1,
+        Training("sgd"),
     ),
     "all options": (ALL_OPTIONS, 4, Training()),
     "all options, small vocabulary": (ALL_OPTIONS | {"vocab_size": 50}, 4, Training()),
