@@ -62,7 +62,7 @@ def test_unknown_kind_lists_the_known_ones(file: Path) -> None:
     """A misspelt optimizer kind names those that exist."""
     (problem,) = problems(file, "optim.kind=admw")
     assert problem.startswith("optim:")
-    assert "'adamw', 'muon', 'sgd'" in problem
+    assert "'adamw', 'muon', 'normuon', 'sgd'" in problem
     assert "did you mean 'adamw'?" in problem
 
 
@@ -122,7 +122,7 @@ def test_override_values_are_toml(text: str, value: object) -> None:
 @given(
     seed=st.integers(0, 2**40),
     lr=st.floats(1e-6, 1, exclude_min=True),
-    kind=st.sampled_from(["adamw", "muon", "sgd"]),
+    kind=st.sampled_from(["adamw", "muon", "normuon", "sgd"]),
     tied=st.booleans(),
 )
 def test_printed_toml_reproduces_the_run(seed: int, lr: float, kind: str, tied: bool) -> None:

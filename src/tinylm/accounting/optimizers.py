@@ -6,13 +6,15 @@ from typing import Literal
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
 
-Optimizer = Literal["adamw", "muon", "sgd"]
+Optimizer = Literal["adamw", "muon", "normuon", "sgd"]
 
 ADAMW_FLOPS_PER_PARAMETER = 15
 """First moment 3, second moment 4, bias corrections 2, root and eps 2, quotient 1, weight decay 1, update 2."""
 SGD_FLOPS_PER_PARAMETER = 2
 MUON_FLOPS_PER_PARAMETER = 12
 """Beside the iteration: momentum 3, Nesterov 3, norm 2, division by it 1, weight decay 1, update 2."""
+NORMUON_FLOPS_PER_PARAMETER = MUON_FLOPS_PER_PARAMETER + 6
+"""Beside Muon's: mean square of a row 2, division by its root 1, norm 2, division by it 1."""
 NEWTON_SCHULZ_STEPS = 5
 
 
@@ -24,12 +26,13 @@ def optimizer_flops(shape: ModelShape, optimizer: Optimizer) -> int:
             return ADAMW_FLOPS_PER_PARAMETER * total
         case "sgd":
             return SGD_FLOPS_PER_PARAMETER * total
-        case "muon":
+        case "muon" | "normuon":
             hidden = hidden_parameters(shape)
             one_iteration = sum(
                 group.count * newton_schulz_flops(group.rows, group.columns) for group in muon_groups(shape)
             )
-            elementwise = MUON_FLOPS_PER_PARAMETER * hidden + ADAMW_FLOPS_PER_PARAMETER * (total - hidden)
+            each = MUON_FLOPS_PER_PARAMETER if optimizer == "muon" else NORMUON_FLOPS_PER_PARAMETER
+            elementwise = each * hidden + ADAMW_FLOPS_PER_PARAMETER * (total - hidden)
             return NEWTON_SCHULZ_STEPS * one_iteration + elementwise
 
 
@@ -65,17 +68,26 @@ def hidden_parameters(shape: ModelShape) -> int:
     return sum(group.count * group.rows * group.columns for group in muon_groups(shape))
 
 
+def hidden_rows(shape: ModelShape) -> int:
+    """Rows of the matrices that Muon handles: the neurons that NorMuon tells apart."""
+    return sum(group.count * group.rows for group in muon_groups(shape))
+
+
 def optimizer_state_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
-    """Float32 state: two moments a parameter for AdamW, one momentum for what Muon handles, nothing for SGD."""
+    """Float32 state: two moments a parameter for AdamW, nothing for SGD.
+
+    What Muon handles has one momentum a parameter, and under NorMuon a mean square a row.
+    """
     total = count_parameters(shape).total
     match optimizer:
         case "adamw":
             return 8 * total
         case "sgd":
             return 0
-        case "muon":
+        case "muon" | "normuon":
             hidden = hidden_parameters(shape)
-            return 4 * hidden + 8 * (total - hidden)
+            rows = hidden_rows(shape) if optimizer == "normuon" else 0
+            return 4 * (hidden + rows) + 8 * (total - hidden)
 
 
 def optimizer_workspace_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
@@ -84,7 +96,7 @@ def optimizer_workspace_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
     At one moment of it there are five tensors of X's size (the stacked directions, X, a X, (b A + c A A) X, and their
     sum) and A; at another three and four of A's (A, b A, A A, and their sum).
     """
-    if optimizer != "muon":
+    if optimizer not in {"muon", "normuon"}:
         return 0
     return max(4 * group.count * iteration_elements(group.rows, group.columns) for group in muon_groups(shape))
 

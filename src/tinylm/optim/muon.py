@@ -1,7 +1,7 @@
 """Muon: momentum whose every update is made orthogonal."""
 
 import math
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from itertools import groupby
 from typing import Any
 
@@ -39,22 +39,33 @@ class Muon(GroupOptimizer):
 
     def update(self, group: ParamGroup) -> None:
         if group["algorithm"] == "muon":
-            update_muon(group, self.state)
+            self.update_matrices(group)
         else:
             update_adamw(group, self.state)
 
+    def update_matrices(self, group: ParamGroup) -> None:
+        """One step of a group of matrices."""
+        for params, updates in orthogonal_updates(group, self.state):
+            move(params, updates, group, size=0.2 * math.sqrt(max(updates.shape[-2:])))
 
-def update_muon(group: ParamGroup, states: MutableMapping[Tensor, Any]) -> None:
-    """One step of the group's matrices that have a gradient; those of one shape go through the iteration together."""
+
+def orthogonal_updates(group: ParamGroup, states: MutableMapping[Tensor, Any]) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """The group's weights that have a gradient with their orthogonalised momenta (params, stacked, rows, columns).
+
+    Those of one shape go through the iteration together.
+    """
     with_gradient = [param for param in group["params"] if param.grad is not None]
     for _, same_shape in groupby(sorted(with_gradient, key=_shape), key=_shape):
         params = list(same_shape)
         directions = torch.stack(_directions(params, states, group["momentum"]))
         parts = directions.view(len(params), group["num_stacked"], -1, directions.shape[-1])
-        updates = orthogonalise(parts)
-        size = 0.2 * math.sqrt(max(updates.shape[-2:]))
-        torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(params, list(updates.flatten(1, 2)), alpha=-group["lr"] * size)
+        yield params, orthogonalise(parts)
+
+
+def move(params: list[Tensor], updates: Tensor, group: ParamGroup, *, size: float) -> None:
+    """Decay the weights, and subtract lr * size * updates (params, stacked, rows, columns)."""
+    torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+    torch._foreach_add_(params, list(updates.flatten(1, 2)), alpha=-group["lr"] * size)
 
 
 def _shape(param: Tensor) -> tuple[int, ...]:
