@@ -16,7 +16,7 @@ GPU_MFU = 0.3
 """Share of the peak that training typically reaches on a GPU, for the expected time; `train` reports the real one."""
 CPU_ELEMENTWISE_SECONDS = 1.2e-9
 """What an elementwise operation of the forward pass, with its part of the backward pass, takes a CPU thread beside
-products at their measured peak: 0.9e-9 to 1.3e-9, for models of 0.5M and 36M parameters in fp32 and bf16 (docs/log.md)."""
+products at their measured peak: 0.9e-9 to 1.3e-9 for models of 0.5M and 36M, in fp32 and bf16 (docs/log.md)."""
 
 
 def show_plan(config: "RunConfig", console: Console) -> None:
