@@ -68,6 +68,14 @@ def test_normuon_takes_them_too() -> None:
         assert (group["momentum"], group["row_beta"], group["betas"], group["eps"]) == (0.8, 0.7, (0.6, 0.5), 1e-6)
 
 
+@pytest.mark.parametrize("config", [MuonConfig(), NorMuonConfig()], ids=lambda c: c.kind)
+def test_the_iteration_is_as_precise_as_the_run(config: OptimConfig) -> None:
+    """In bfloat16 where the run's products are; in float32 otherwise."""
+    model, dtypes = build_model(SMALL, seed=0), (torch.bfloat16, torch.float32)
+    built = [build_optimizer(config, model, matmul_dtype=dtype).iteration_dtype for dtype in dtypes]
+    assert built == [torch.bfloat16, None]
+
+
 @pytest.mark.parametrize("config", [AdamWConfig, MuonConfig, NorMuonConfig], ids=lambda c: c.__name__)
 def test_embedding_and_head_have_rates_of_their_own(config: type[AdamWConfig]) -> None:
     """With embedding_lr and head_lr each forms a group at that rate; without, they keep the others' company."""

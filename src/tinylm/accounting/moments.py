@@ -60,7 +60,8 @@ class Moments:
             "the first block's feed-forward": self.feed_forward(1),
             "the first block's attention": self.attention(1),
             "the embedding's gradient": self.embedding_gradient(),
-            "the optimizer step": self.all_gradients + optimizer_workspace_bytes(self.shape, self.optimizer),
+            "the optimizer step": self.all_gradients
+            + optimizer_workspace_bytes(self.shape, self.optimizer, self.width),
         }
         return {name: self.token_ids + extra for name, extra in moments.items()}
 

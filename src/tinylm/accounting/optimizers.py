@@ -90,18 +90,21 @@ def optimizer_state_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
             return 4 * (hidden + rows) + 8 * (total - hidden)
 
 
-def optimizer_workspace_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
+def optimizer_workspace_bytes(shape: ModelShape, optimizer: Optimizer, width: int) -> int:
     """What a step allocates and frees: nothing where it updates in place; Muon's iteration on its largest group.
 
-    At one moment of it there are five tensors of X's size (the stacked directions, X, a X, (b A + c A A) X, and their
-    sum) and A; at another three and four of A's (A, b A, A A, and their sum).
+    width: bytes an element of the run's matrix products, which the iteration shares.
     """
     if optimizer not in {"muon", "normuon"}:
         return 0
-    return max(4 * group.count * iteration_elements(group.rows, group.columns) for group in muon_groups(shape))
+    return max(group.count * iteration_bytes(group.rows, group.columns, width) for group in muon_groups(shape))
 
 
-def iteration_elements(rows: int, columns: int) -> int:
-    """The larger of the two moments, in elements for one matrix."""
+def iteration_bytes(rows: int, columns: int, width: int) -> int:
+    """The larger of two moments, for one matrix, beside its direction in float32.
+
+    At one there are four tensors of X's size (X, a X, (b A + c A A) X, and their sum) and A; at the other two (X, a X)
+    and four of A's (A, b A, A A, and their sum).
+    """
     m, n = sorted((rows, columns))
-    return max(5 * m * n + m * m, 3 * m * n + 4 * m * m)
+    return 4 * m * n + width * max(4 * m * n + m * m, 2 * m * n + 4 * m * m)

@@ -14,18 +14,28 @@ from tinylm.optim.normuon import NorMuon
 from tinylm.optim.sgd import SGD
 
 
-def build_optimizer(config: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(
+    config: OptimConfig, model: nn.Module, *, matmul_dtype: torch.dtype = torch.float32
+) -> torch.optim.Optimizer:
     """The optimizer, its parameters grouped by how they are to move; vectors (norms) and scalars never decay.
+
+    Where the run's matrix products are in bfloat16 (`matmul_dtype`), so are those of Muon's iteration.
 
     Each group has a `peak_lr`: a schedule sets lr = peak_lr * (the fraction of its peak it is at).
     """
+    iteration_dtype = torch.bfloat16 if matmul_dtype is torch.bfloat16 else None
     match config:
         case AdamWConfig():
             groups = _adamw_groups(config, model, model.parameters(), config.lr)
             return AdamW(groups, betas=(config.beta1, config.beta2), eps=config.eps)
         case MuonConfig():
-            betas = (config.beta1, config.beta2)
-            return Muon(_muon_groups(config, model), momentum=config.momentum, betas=betas, eps=config.eps)
+            return Muon(
+                _muon_groups(config, model),
+                momentum=config.momentum,
+                betas=(config.beta1, config.beta2),
+                eps=config.eps,
+                iteration_dtype=iteration_dtype,
+            )
         case NorMuonConfig():
             return NorMuon(
                 _muon_groups(config, model),
@@ -33,6 +43,7 @@ def build_optimizer(config: OptimConfig, model: nn.Module) -> torch.optim.Optimi
                 row_beta=config.row_beta,
                 betas=(config.beta1, config.beta2),
                 eps=config.eps,
+                iteration_dtype=iteration_dtype,
             )
         case SGDConfig():
             return SGD([_group(list(model.parameters()), config.lr)])

@@ -37,13 +37,16 @@ class NorMuon(Muon):
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
         fused: bool = True,
+        iteration_dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(params, lr, momentum, weight_decay, betas=betas, eps=eps, fused=fused)
+        super().__init__(
+            params, lr, momentum, weight_decay, betas=betas, eps=eps, fused=fused, iteration_dtype=iteration_dtype
+        )
         for group in [self.defaults, *self.param_groups]:
             group.setdefault("row_beta", row_beta)
 
     def update_matrices(self, group: ParamGroup) -> None:
-        for params, updates in orthogonal_updates(group, self.state):
+        for params, updates in orthogonal_updates(group, self.state, self.iteration_dtype):
             balanced = balance_rows(updates, params, self.state, group["row_beta"], group["eps"])
             move(params, balanced, group, size=0.2)
 
