@@ -173,7 +173,7 @@ def joined(parts: list[list[int]]) -> Ids:
 
 def flat(array: Any) -> Ids:
     """The ids of an awkward array of documents."""
-    import awkward  # type: ignore[import-untyped]
+    import awkward
 
     return as_ids(awkward.flatten(array, axis=None))
 

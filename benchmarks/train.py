@@ -2,20 +2,26 @@
 
     python benchmarks/train.py                      # the write-up's model on this machine, in at most ten minutes
     python benchmarks/train.py --models owt --minutes 3
+    python benchmarks/train.py --precision fp32
 
-All train the same model (as many FLOPs a token) with the same batches, AdamW in one kernel, clipping, and bf16 autocast
-where the device has it. After a warm-up they take turns for a few steps each, so that whatever else slows the machine
-slows all; the table has the medians. The ceiling is a loop of nothing but the products of a step and its attention.
-Peers that are not installed are left out: `pip install transformers litgpt`.
+All train the same model (as many FLOPs a token) on batches of the same size, with the mean loss over all tokens, AdamW
+in one kernel, clipping, and the same precision (by default bf16 autocast where the device has it). Each is a process of
+its own, as when it is used: what one of them asks of the C library or of PyTorch does nothing for the others. After a
+warm-up they take turns for a few steps each, so that whatever else slows the machine slows all; the table has the
+medians. The ceiling is a loop of nothing but the products of a step and its attention. Compiled ones take part if they
+are ready in half of the time. Peers that are not installed are left out: `pip install transformers litgpt`.
 """
 
 import argparse
-import gc
+import functools
 import importlib.util
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,22 +42,10 @@ NUM_TOKENS = 1_000_000
 BATCH_SIZE = {"cpu": 8, "cuda": 128}
 STEPS_A_TURN = {"cpu": 1, "cuda": 20}
 FEWEST_TURNS = 3
+WARM_UP_STEPS = 2
 
 Steps = Callable[[int], None]
 """Does so many training steps."""
-
-
-@dataclass
-class Contestant:
-    """One way to train, with how long its turns took."""
-
-    name: str
-    steps: Steps
-    own_bytes: int = 0
-    """What is allocated between steps."""
-    seconds: list[float] = field(default_factory=list)
-    """Per step, one for each turn."""
-    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,11 @@ class Task:
     model: ModelConfig
     batch_size: int
     execution: Execution
-    tokens: "np.ndarray[tuple[int], np.dtype[np.uint16]]"
+
+    @functools.cached_property
+    def tokens(self) -> "np.ndarray[tuple[int], np.dtype[np.uint16]]":
+        """Random ones, the same for all."""
+        return np.random.default_rng(0).integers(0, self.model.vocab_size, NUM_TOKENS).astype(np.uint16)
 
     @property
     def tokens_per_step(self) -> int:
@@ -128,22 +126,22 @@ def hugging_face_model(config: ModelConfig) -> Callable[[Tensor], Tensor]:
     """LlamaForCausalLM of this size, as ids -> logits."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    settings: dict[str, Any] = {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.d_model,
+        "intermediate_size": config.d_ff,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "max_position_embeddings": config.context_length,
+        "tie_word_embeddings": config.tie_embeddings,
+        "attn_implementation": "sdpa",
+        "use_cache": False,
+    }
+
     class Logits(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.llama = LlamaForCausalLM(
-                LlamaConfig(
-                    vocab_size=config.vocab_size,
-                    hidden_size=config.d_model,
-                    intermediate_size=config.d_ff,
-                    num_hidden_layers=config.num_layers,
-                    num_attention_heads=config.num_heads,
-                    max_position_embeddings=config.context_length,
-                    tie_word_embeddings=config.tie_embeddings,
-                    attn_implementation="sdpa",
-                    use_cache=False,
-                )
-            )
+            self.llama = LlamaForCausalLM(LlamaConfig(**settings))
 
         def forward(self, token_ids: Tensor) -> Tensor:
             logits: Tensor = self.llama(input_ids=token_ids, use_cache=False).logits
@@ -265,35 +263,84 @@ def ceiling_steps(task: Task) -> Steps:
     return steps
 
 
-def contestants(task: Task, deadline: float) -> Iterator[Contestant]:
-    """Each warmed up and ready; compiled ones as long as there is time to compile them."""
-    yield prepared(task, "matrix products only", ceiling_steps(task))
-    for compiled in (False, True):
-        kind = "compiled" if compiled else "eager"
-        if compiled and time.perf_counter() > deadline:
-            return
-        yield prepared(task, f"tinylm, {kind}", our_steps(task, compiled=compiled))
-        for name, (package, build) in PEERS.items():
-            if package and importlib.util.find_spec(package) is None:
-                continue
-            if compiled and time.perf_counter() > deadline:
-                return
-            yield prepared(task, f"{name}, {kind}", peer_steps(task, build, compiled=compiled))
+CEILING = "matrix products only"
 
 
-def prepared(task: Task, name: str, steps: Steps) -> Contestant:
-    """After its first steps, which compile and allocate."""
-    before = allocated(task)
-    started = time.perf_counter()
-    steps(2)
+def steps_of(name: str, task: Task) -> Steps:
+    """What the contestant of this name does."""
+    kind, _, way = name.partition(", ")
+    if name == CEILING:
+        return ceiling_steps(task)
+    if kind == "tinylm":
+        return our_steps(task, compiled=way == "compiled")
+    return peer_steps(task, PEERS[kind][1], compiled=way == "compiled")
+
+
+@dataclass
+class Contestant:
+    """A process that trains for a few steps when it is its turn."""
+
+    name: str
+    process: multiprocessing.process.BaseProcess
+    connection: "Connection[None, tuple[float, int | None]]"
+    seconds: list[float] = field(default_factory=list)
+    """Per step, one for each turn."""
+    peak_bytes: int | None = None
+
+    @classmethod
+    def ready(cls, name: str, task: Task) -> "Contestant | None":
+        """After its first steps, which compile and allocate; None when it cannot take part."""
+        started = time.perf_counter()
+        here, there = multiprocessing.get_context("spawn").Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=train_in_turn, args=(name, task, there))
+        process.start()
+        there.close()
+        contestant = cls(name, process, here)
+        try:
+            contestant.connection.recv()
+        except EOFError:
+            print(f"  {name}: failed, see above", flush=True)
+            return None
+        print(f"  {name}: ready after {time.perf_counter() - started:.1f} s", flush=True)
+        return contestant
+
+    def take_turn(self) -> None:
+        """A few steps on the clock."""
+        self.connection.send(None)
+        seconds, self.peak_bytes = self.connection.recv()
+        self.seconds.append(seconds)
+
+    def leave(self) -> None:
+        """End the process."""
+        self.connection.close()
+        self.process.join()
+
+
+def train_in_turn(name: str, task: Task, turns: "Connection[tuple[float, int | None], None]") -> None:
+    """The process of a contestant: a turn whenever it is told to."""
+    on_gpu = task.execution.device.type == "cuda"
+    if on_gpu or name == CEILING:  # TF32 beside bf16 is everyone's; what our loop asks of malloc is its own
+        task.execution.prepare()
+    steps, count = steps_of(name, task), STEPS_A_TURN[task.execution.device.type]
+    steps(WARM_UP_STEPS)
     synchronize(task)
-    print(f"  {name}: ready after {time.perf_counter() - started:.1f} s", flush=True)
-    return Contestant(name, steps, allocated(task) - before)
-
-
-def allocated(task: Task) -> int:
-    """Bytes on the GPU."""
-    return torch.cuda.memory_allocated() if task.execution.device.type == "cuda" else 0
+    turns.send((0.0, None))
+    while True:
+        if on_gpu:
+            torch.cuda.empty_cache()  # the memory is the next one's
+        try:
+            turns.recv()
+        except EOFError:
+            return
+        if on_gpu:
+            steps(1)
+            torch.cuda.reset_peak_memory_stats()
+        synchronize(task)
+        started = time.perf_counter()
+        steps(count)
+        synchronize(task)
+        seconds = (time.perf_counter() - started) / count
+        turns.send((seconds, torch.cuda.max_memory_allocated() if on_gpu else None))
 
 
 def synchronize(task: Task) -> None:
@@ -302,19 +349,16 @@ def synchronize(task: Task) -> None:
         torch.cuda.synchronize()
 
 
-def take_turn(task: Task, contestant: Contestant) -> None:
-    """A few steps on the clock."""
-    count = STEPS_A_TURN[task.execution.device.type]
-    on_gpu = task.execution.device.type == "cuda"
-    synchronize(task)
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
-    before, started = allocated(task), time.perf_counter()
-    contestant.steps(count)
-    synchronize(task)
-    contestant.seconds.append((time.perf_counter() - started) / count)
-    if on_gpu:
-        contestant.peak_bytes = torch.cuda.max_memory_allocated() - before + contestant.own_bytes
+def contestants(task: Task, deadline: float) -> Iterator[Contestant]:
+    """Each warmed up and ready; compiled ones as long as there is time to compile them."""
+    installed = [name for name, (package, _) in PEERS.items() if not package or importlib.util.find_spec(package)]
+    eager = [CEILING, *(f"{name}, eager" for name in ("tinylm", *installed))]
+    compiled = [f"{name}, compiled" for name in ("tinylm", *installed)]
+    for name in (*eager, *compiled):
+        if name in eager or time.perf_counter() < deadline:
+            contestant = Contestant.ready(name, task)
+            if contestant is not None:
+                yield contestant
 
 
 def compare(task: Task, deadline: float) -> str:
@@ -324,27 +368,32 @@ def compare(task: Task, deadline: float) -> str:
     turns = 0
     while turns < FEWEST_TURNS or time.perf_counter() < deadline:
         for contestant in ready:
-            take_turn(task, contestant)
+            contestant.take_turn()
         turns += 1
+    for contestant in ready:
+        contestant.leave()
+    return f"{results(task, ready)}\n{turns} turns of {STEPS_A_TURN[task.execution.device.type]} steps each"
+
+
+def results(task: Task, ready: list[Contestant]) -> str:
+    """Tokens per second by the median turn, beside the best peer of either kind, the ceiling and the peak."""
     peak = task.execution.peak_flops()
     flops = training_flops_per_token(ModelShape.of(task.model))
     rate = {one.name: task.tokens_per_step / statistics.median(one.seconds) for one in ready}
-    ceiling, *trained = rate
-    best_peer = max(rate[name] for name in trained if not name.startswith("tinylm"))
+    peers = [rate[name] for name in rate if name != CEILING and not name.startswith("tinylm")]
     rows = [
         (
             one.name,
             f"{rate[one.name]:,.0f}",
             f"{min(one.seconds) / statistics.median(one.seconds):.2f}",
-            f"{rate[one.name] / best_peer:.2f}",
-            f"{rate[one.name] / rate[ceiling]:.0%}",
+            f"{rate[one.name] / max(peers):.2f}",
+            f"{rate[one.name] / rate[CEILING]:.0%}",
             f"{rate[one.name] * flops / peak:.1%}",
             bytes_text(one.peak_bytes) if one.peak_bytes else "-",
         )
         for one in ready
     ]
-    heads = ("", "tokens/s", "fastest/median", "of best peer", "of ceiling", "MFU", "memory")
-    return table(heads, rows) + f"\n{turns} turns of {STEPS_A_TURN[task.execution.device.type]} steps each"
+    return table(("", "tokens/s", "fastest/median", "of best peer", "of ceiling", "MFU", "memory"), rows)
 
 
 def main() -> None:
@@ -353,24 +402,21 @@ def main() -> None:
     on_gpu = torch.cuda.is_available()
     parser.add_argument("--models", nargs="+", default=["tinystories", "owt"] if on_gpu else ["tinystories"])
     parser.add_argument("--minutes", type=float, default=9.0, help="time for all models together")
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     parser.add_argument("--batch-size", type=int, help="in place of 8 on a CPU and 128 on a GPU")
     parser.add_argument("--layers", type=int, help="in place of 8, for a quick look")
     options = parser.parse_args()
-    execution = choose_execution(TrainConfig(device="auto"))
-    execution.prepare()
+    execution = choose_execution(TrainConfig(device="auto", precision=options.precision))
     started = time.perf_counter()
     for number, name in enumerate(options.models, start=1):
         layers = {"num_layers": options.layers} if options.layers else {}
         model = ModelConfig.model_validate(MODEL_PRESETS[name] | layers)
-        tokens = np.random.default_rng(0).integers(0, model.vocab_size, NUM_TOKENS).astype(np.uint16)
-        task = Task(model, options.batch_size or BATCH_SIZE[execution.device.type], execution, tokens)
+        task = Task(model, options.batch_size or BATCH_SIZE[execution.device.type], execution)
         machine = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
         print(
             f"{name}, batch {task.batch_size}, {execution.precision}, {machine}, torch {torch.__version__}", flush=True
         )
         print(compare(task, started + 60 * options.minutes * number / len(options.models)), "\n", flush=True)
-        gc.collect()
-        torch._dynamo.reset()
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def config_page() -> str:
     tables: list[tuple[str, tuple[type[BaseModel], ...]]] = [
         ("data", (DataConfig,)),
         ("model", (ModelConfig,)),
-        ("optim", (optim.AdamWConfig, optim.MuonConfig, optim.SGDConfig)),
+        ("optim", (optim.AdamWConfig, optim.MuonConfig, optim.NorMuonConfig, optim.SGDConfig)),
         ("schedule", (schedule.CosineConfig, schedule.LinearConfig, schedule.WSDConfig, schedule.ConstantConfig)),
         ("train", (TrainConfig,)),
         ("tracking", (TrackingConfig,)),

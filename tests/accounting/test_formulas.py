@@ -48,6 +48,6 @@ def test_every_memory_formula_evaluates_to_its_bytes(
         kept = asdict(kept_activations(shape, batch_size, precision))
         formulas = kept_formulas(shape, batch_size, precision)
         assert {name: eval(formula, values.copy()) for name, formula in formulas.items()} == kept
-    for optimizer in ("adamw", "muon", "sgd"):
+    for optimizer in ("adamw", "muon", "normuon", "sgd"):
         assert eval(optimizer_formula(optimizer), values.copy()) == optimizer_state_bytes(shape, optimizer)
     assert eval(WRITEUP_ACTIVATIONS, values) == writeup_memory(shape, 1, Training()).activation_bytes_per_sample

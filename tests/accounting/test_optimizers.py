@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tinylm.accounting.optimizers import (
     MUON_FLOPS_PER_PARAMETER,
     NEWTON_SCHULZ_STEPS,
+    NORMUON_FLOPS_PER_PARAMETER,
     Optimizer,
     hidden_parameters,
     newton_schulz_flops,
@@ -16,12 +17,13 @@ from tinylm.accounting.optimizers import (
 from tinylm.accounting.parameters import count_parameters
 from tinylm.accounting.shape import ModelShape
 from tinylm.configs.model import ModelConfig
-from tinylm.configs.optim import AdamWConfig, MuonConfig, OptimConfig, SGDConfig
+from tinylm.configs.optim import AdamWConfig, MuonConfig, NorMuonConfig, OptimConfig, SGDConfig
 from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.model import build_model
 from tinylm.optim.build import build_optimizer
 
-KINDS: dict[Optimizer, OptimConfig] = {"adamw": AdamWConfig(), "muon": MuonConfig(), "sgd": SGDConfig()}
+CONFIGS = (AdamWConfig(), MuonConfig(), NorMuonConfig(), SGDConfig())
+KINDS: dict[Optimizer, OptimConfig] = {config.kind: config for config in CONFIGS}
 FEED_FORWARDS = ["swiglu", "silu", "relu2"]
 
 
@@ -48,14 +50,19 @@ def test_state_is_as_large_as_the_optimizer_s(kind: Optimizer, feed_forward: str
 
 
 @pytest.mark.parametrize("feed_forward", FEED_FORWARDS)
-def test_muon_s_matrix_products_are_counted_as_pytorch_counts_them(feed_forward: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "each"), [("muon", MUON_FLOPS_PER_PARAMETER), ("normuon", NORMUON_FLOPS_PER_PARAMETER)]
+)
+def test_muon_s_matrix_products_are_counted_as_pytorch_counts_them(
+    kind: Optimizer, each: int, feed_forward: str
+) -> None:
     """Five Newton-Schulz iterations over every matrix of the blocks."""
     config = ModelConfig(vocab_size=50, d_model=16, num_heads=2, d_ff=24, num_layers=2, feed_forward=feed_forward)
     shape = ModelShape.of(config)
-    _, counted = stepped("muon", config)
+    _, counted = stepped(kind, config)
     hidden = hidden_parameters(shape)
-    elementwise = MUON_FLOPS_PER_PARAMETER * hidden + 15 * (count_parameters(shape).total - hidden)
-    assert optimizer_flops(shape, "muon") == counted + elementwise
+    elementwise = each * hidden + 15 * (count_parameters(shape).total - hidden)
+    assert optimizer_flops(shape, kind) == counted + elementwise
 
 
 def test_newton_schulz_turns_the_matrix() -> None:

@@ -46,9 +46,9 @@ def test_optimizers_and_changes_are_compared(predicted: Callable[..., dict[str, 
     """Muon keeps less state than AdamW, SGD none; checkpointing needs less."""
     state = {
         kind: predicted("--preset", "tinystories", "--optimizer", kind)["optimizer_bytes"]
-        for kind in ("adamw", "muon", "sgd")
+        for kind in ("adamw", "normuon", "muon", "sgd")
     }
-    assert state["adamw"] > state["muon"] > state["sgd"] == 0
+    assert state["adamw"] > state["normuon"] > state["muon"] > state["sgd"] == 0
     record = predicted("--preset", "tinystories", "--batch-size", "32", "--device-memory", "24")
     checkpointed = record["alternatives"]["activation checkpointing"]
     assert checkpointed["total_bytes"] < record["total_bytes"]

@@ -39,8 +39,29 @@ def test_plan_for_a_person(invoke: Invoke, prepared: Path) -> None:
     """Every `auto` is settled with its reason, and memory needed stands beside memory free."""
     result = invoke("train", "--config", prepared / "config.toml", "--dry-run")
     assert result.exit_code == 0, result.output
-    for words in ("precision fp32", "compile off", "at the peak", "free", "tokens per parameter"):
+    for words in ("precision ", "compile off", "at the peak", "free", "tokens per parameter"):
         assert words in result.stdout
+
+
+def test_everything_in_the_way_is_said_at_once(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No data and too little memory are both named, after the plan."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 1000)
+    result = invoke("train", "--config", "owt", "--set", "train.device=cpu", "--dry-run")
+    assert (result.exit_code, "parameters" in result.stdout) == (1, True)
+    assert "data/owt-32k: no such directory" in result.stderr
+    assert "0.00 GB is free on cpu" in result.stderr
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_small_model_is_expected_to_reach_less_of_the_peak(precision: str, invoke: Invoke) -> None:
+    """On a CPU elementwise operations count too: a small model, and faster products, make more of them."""
+    options = ["--set", "train.device=cpu", "--set", f"train.precision={precision}", "--dry-run", "--json"]
+    small, large = (
+        json.loads(invoke("train", "--config", name, *options).stdout)["assumed_mfu"]
+        for name in ("tinystories-minute", "tinystories")
+    )
+    assert 0 < small < large < 1
 
 
 def test_budget_is_planned_by_time(invoke: Invoke, prepared: Path) -> None:

@@ -93,6 +93,9 @@ CASES = {
     "accumulation": ({}, 8, Training(grad_accumulation=2)),
     "bf16": ({}, 4, Training(precision="bf16")),
     "Muon: the peak is the optimizer's": ({"vocab_size": 100}, 1, Training(optimizer="muon")),
+    "Muon in bf16": ({"vocab_size": 100}, 1, Training(optimizer="muon", precision="bf16")),
+    "NorMuon in bf16": ({"vocab_size": 100}, 1, Training(optimizer="normuon", precision="bf16")),
+    "NorMuon": ({"vocab_size": 100}, 1, Training(optimizer="normuon")),
     "SGD": ({}, 4, Training(optimizer="sgd")),
     "wide and short: the peak is the gradients'": (
         {"vocab_size": 100, "d_model": 256, "d_ff": 700, "context_length": 8},

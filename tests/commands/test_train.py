@@ -96,7 +96,7 @@ def test_complete_run_is_reported_again(invoke: Invoke, prepared: Path, tmp_path
     assert weights(tmp_path / "run", 12) == before
 
 
-@pytest.mark.parametrize("kind", ["adamw", "muon"])
+@pytest.mark.parametrize("kind", ["adamw", "muon", "normuon"])
 def test_resume_gives_the_same_bits(kind: str, invoke: Invoke, prepared: Path, tmp_path: Path) -> None:
     """30 steps in one go, and 10 steps then 20 more, end in byte-identical weights and the same logged losses."""
     common = [

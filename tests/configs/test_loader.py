@@ -1,5 +1,6 @@
 """Configurations: sources in order, all errors at once with suggestions, and TOML that reproduces the run."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinylm.accounting.parameters import count_parameters
+from tinylm.accounting.shape import ModelShape
 from tinylm.configs.loader import (
     apply_overrides,
     did_you_mean,
@@ -62,7 +65,7 @@ def test_unknown_kind_lists_the_known_ones(file: Path) -> None:
     """A misspelt optimizer kind names those that exist."""
     (problem,) = problems(file, "optim.kind=admw")
     assert problem.startswith("optim:")
-    assert "'adamw', 'muon', 'sgd'" in problem
+    assert "'adamw', 'muon', 'normuon', 'sgd'" in problem
     assert "did you mean 'adamw'?" in problem
 
 
@@ -134,7 +137,7 @@ def test_override_values_are_toml(text: str, value: object) -> None:
 @given(
     seed=st.integers(0, 2**40),
     lr=st.floats(1e-6, 1, exclude_min=True),
-    kind=st.sampled_from(["adamw", "muon", "sgd"]),
+    kind=st.sampled_from(["adamw", "muon", "normuon", "sgd"]),
     tied=st.booleans(),
 )
 def test_printed_toml_reproduces_the_run(seed: int, lr: float, kind: str, tied: bool) -> None:
@@ -182,6 +185,35 @@ def test_writeup_config_is_the_writeups_model() -> None:
     assert (model.vocab_size, model.context_length, model.d_model) == (10_000, 256, 512)
     assert (model.num_layers, model.num_heads, model.d_ff) == (8, 8, 1408)
     assert (train.steps, train.batch_size, config.optim.lr) == (5000, 128, 2e-3)
+
+
+WRITE_UPS = {
+    "owt-10k-steps": (58, 10_000 * 128 * 256),
+    "owt-r1-2-small": (58, 10_000 * 128 * 256),
+    "owt-r1-3-medium": (110, 213e6),
+    "owt-r1-4-large": (235, 114.7e6),
+    "owt": (42, 1.31e9),
+    "owt-v2-2-medium": (70, 655e6),
+    "owt-v2-3-batch-256": (42, 1.31e9),
+}
+"""The write-up's OpenWebText runs: millions of parameters and tokens seen."""
+
+
+@pytest.mark.parametrize("name", WRITE_UPS)
+def test_writeup_runs_have_its_sizes(name: str) -> None:
+    """Parameters and tokens of the OpenWebText runs are the write-up's, where it gives them."""
+    config = load_run_config(name)
+    tokens = (config.train.steps or 0) * config.train.batch_size * config.model.context_length
+    millions, expected = WRITE_UPS[name]
+    assert round(count_parameters(ModelShape.of(config.model)).total / 1e6) == millions
+    assert tokens == pytest.approx(expected, rel=2e-3)
+
+
+def test_the_readme_names_every_run() -> None:
+    """What is shipped can be found: the table of the README has a row for each configuration, and no other."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    section = readme.split("## Shipped runs")[1].split("\n## ")[0]
+    assert set(re.findall(r"^\| `([a-z0-9-]+)`", section, re.MULTILINE)) == set(shipped_configs())
 
 
 def test_suggestion_only_when_close() -> None:

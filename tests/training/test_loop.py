@@ -18,12 +18,12 @@ MODEL = {"vocab_size": 50, "context_length": 8, "d_model": 16, "num_layers": 2, 
 
 
 def trainer(**tables: dict[str, Any]) -> Trainer:
-    """A trainer of a tiny model on random tokens; `tables` override parts of its configuration."""
+    """A trainer of a tiny model on random tokens, in float32; `tables` override parts of its configuration."""
     values: dict[str, Any] = {
         "data": {"train": "", "valid": "", "tokenizer": ""},
         "model": MODEL | tables.pop("model", {}),
         "schedule": {"warmup_steps": 2, "min_lr": 1e-4},
-        "train": {"steps": 100, "batch_size": 8, "device": "cpu"} | tables.pop("train", {}),
+        "train": {"steps": 100, "batch_size": 8, "device": "cpu", "precision": "fp32"} | tables.pop("train", {}),
     }
     config = parse(RunConfig, values | tables, source="test")
     return Trainer(config, TOKENS, TOKENS[:500], choose_execution(config.train))
@@ -35,8 +35,8 @@ def losses(made: Trainer, steps: int) -> list[float]:
 
 
 def test_accumulation_is_the_mean_over_all_tokens() -> None:
-    """One batch of 8 and 4 micro-batches of 2 give the same losses and weights up to rounding, over 20 steps."""
-    whole, parts = trainer(), trainer(train={"grad_accumulation": 4})
+    """One batch of 32 and 4 micro-batches of 8 give the same losses and weights up to rounding, over 20 steps."""
+    whole, parts = trainer(train={"batch_size": 32}), trainer(train={"batch_size": 32, "grad_accumulation": 4})
     assert losses(whole, 20) == pytest.approx(losses(parts, 20), abs=1e-5)
     for one, two in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
         torch.testing.assert_close(one, two, atol=1e-4, rtol=0)
@@ -198,7 +198,7 @@ def test_a_step_that_diverges_stays_out_of_the_average() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpu_trains_as_the_cpu() -> None:
     """Twenty steps in fp32 on a GPU, read a step late, have the losses of the CPU's."""
-    on_gpu = trainer(train={"device": "cuda", "precision": "fp32", "compile": "off"})
+    on_gpu = trainer(train={"device": "cuda", "compile": "off"})
     reports = []
     for _ in range(20):
         on_gpu.launch()
@@ -212,7 +212,7 @@ def test_gpu_trains_as_the_cpu() -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # the compiler's own
 def test_compiled_trains_as_eager() -> None:
     """Compiled model and loss give the losses of the others within 1e-4 over 20 steps, in two micro-batches."""
-    parts: dict[str, Any] = {"grad_accumulation": 2, "precision": "fp32"}
+    parts: dict[str, Any] = {"grad_accumulation": 2}
     compiled, eager = trainer(train=parts | {"compile": "on"}), trainer(train=parts)
     assert losses(compiled, 20) == pytest.approx(losses(eager, 20), abs=1e-4)
     assert compiled.gradients.notes == []

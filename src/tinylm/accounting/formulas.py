@@ -11,12 +11,15 @@ from tinylm.accounting.activations import (
     logit_tensors,
     skips_keep,
 )
-from tinylm.accounting.optimizers import Optimizer, hidden_parameters
+from tinylm.accounting.optimizers import Optimizer, hidden_parameters, hidden_rows
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
 
 SYMBOLS = "S context_length, D d_model, F d_ff, V vocab_size, L num_layers, H num_heads, B batch_size"
-MEMORY_SYMBOLS = f"{SYMBOLS} (one micro-batch), E bytes an element, P parameters, M those in the blocks' matrices"
+MEMORY_SYMBOLS = (
+    f"{SYMBOLS} (one micro-batch), E bytes an element, "
+    "P parameters, M those in the blocks' matrices, R the rows of those"
+)
 
 
 def symbols(shape: ModelShape, batch_size: int = 1, precision: Precision = "fp32") -> dict[str, int]:
@@ -32,6 +35,7 @@ def symbols(shape: ModelShape, batch_size: int = 1, precision: Precision = "fp32
         "E": WIDTH[precision],
         "P": count_parameters(shape).total,
         "M": hidden_parameters(shape),
+        "R": hidden_rows(shape),
     }
 
 
@@ -65,8 +69,9 @@ def forward_formulas(shape: ModelShape) -> dict[str, str]:
 
 
 def optimizer_formula(optimizer: Optimizer) -> str:
-    """Bytes of optimizer state; M are the parameters in the blocks' matrices."""
-    return {"adamw": "8 * P", "sgd": "0", "muon": "4 * M + 8 * (P - M)"}[optimizer]
+    """Bytes of optimizer state; M are the parameters in the blocks' matrices, R their rows."""
+    muon = "4 * M + 8 * (P - M)"
+    return {"adamw": "8 * P", "sgd": "0", "muon": muon, "normuon": f"{muon} + 4 * R"}[optimizer]
 
 
 WRITEUP_ACTIVATIONS = "4 * S * (L * (16 * D + H * S) + 2 * D + 2 * V)"

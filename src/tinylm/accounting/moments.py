@@ -61,7 +61,8 @@ class Moments:
             "the first block's attention": self.attention(1),
             **self.between(),
             "the embedding's gradient": self.embedding_gradient(),
-            "the optimizer step": self.all_gradients + optimizer_workspace_bytes(self.shape, self.optimizer),
+            "the optimizer step": self.all_gradients
+            + optimizer_workspace_bytes(self.shape, self.optimizer, self.width),
         }
         return {name: self.token_ids + extra for name, extra in moments.items()}
 

@@ -6,13 +6,15 @@ from typing import Literal
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES, count_parameters
 from tinylm.accounting.shape import ModelShape
 
-Optimizer = Literal["adamw", "muon", "sgd"]
+Optimizer = Literal["adamw", "muon", "normuon", "sgd"]
 
 ADAMW_FLOPS_PER_PARAMETER = 15
 """First moment 3, second moment 4, bias corrections 2, root and eps 2, quotient 1, weight decay 1, update 2."""
 SGD_FLOPS_PER_PARAMETER = 2
 MUON_FLOPS_PER_PARAMETER = 12
 """Beside the iteration: momentum 3, Nesterov 3, norm 2, division by it 1, weight decay 1, update 2."""
+NORMUON_FLOPS_PER_PARAMETER = MUON_FLOPS_PER_PARAMETER + 6
+"""Beside Muon's: mean square of a row 2, division by its root 1, norm 2, division by it 1."""
 NEWTON_SCHULZ_STEPS = 5
 
 
@@ -24,12 +26,13 @@ def optimizer_flops(shape: ModelShape, optimizer: Optimizer) -> int:
             return ADAMW_FLOPS_PER_PARAMETER * total
         case "sgd":
             return SGD_FLOPS_PER_PARAMETER * total
-        case "muon":
+        case "muon" | "normuon":
             hidden = hidden_parameters(shape)
             one_iteration = sum(
                 group.count * newton_schulz_flops(group.rows, group.columns) for group in muon_groups(shape)
             )
-            elementwise = MUON_FLOPS_PER_PARAMETER * hidden + ADAMW_FLOPS_PER_PARAMETER * (total - hidden)
+            each = MUON_FLOPS_PER_PARAMETER if optimizer == "muon" else NORMUON_FLOPS_PER_PARAMETER
+            elementwise = each * hidden + ADAMW_FLOPS_PER_PARAMETER * (total - hidden)
             return NEWTON_SCHULZ_STEPS * one_iteration + elementwise
 
 
@@ -65,31 +68,43 @@ def hidden_parameters(shape: ModelShape) -> int:
     return sum(group.count * group.rows * group.columns for group in muon_groups(shape))
 
 
+def hidden_rows(shape: ModelShape) -> int:
+    """Rows of the matrices that Muon handles: the neurons that NorMuon tells apart."""
+    return sum(group.count * group.rows for group in muon_groups(shape))
+
+
 def optimizer_state_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
-    """Float32 state: two moments a parameter for AdamW, one momentum for what Muon handles, nothing for SGD."""
+    """Float32 state: two moments a parameter for AdamW, nothing for SGD.
+
+    What Muon handles has one momentum a parameter, and under NorMuon a mean square a row.
+    """
     total = count_parameters(shape).total
     match optimizer:
         case "adamw":
             return 8 * total
         case "sgd":
             return 0
-        case "muon":
+        case "muon" | "normuon":
             hidden = hidden_parameters(shape)
-            return 4 * hidden + 8 * (total - hidden)
+            rows = hidden_rows(shape) if optimizer == "normuon" else 0
+            return 4 * (hidden + rows) + 8 * (total - hidden)
 
 
-def optimizer_workspace_bytes(shape: ModelShape, optimizer: Optimizer) -> int:
+def optimizer_workspace_bytes(shape: ModelShape, optimizer: Optimizer, width: int) -> int:
     """What a step allocates and frees: nothing where it updates in place; Muon's iteration on its largest group.
 
-    At one moment of it there are five tensors of X's size (the stacked directions, X, a X, (b A + c A A) X, and their
-    sum) and A; at another three and four of A's (A, b A, A A, and their sum).
+    width: bytes an element of the run's matrix products, which the iteration shares.
     """
-    if optimizer != "muon":
+    if optimizer not in {"muon", "normuon"}:
         return 0
-    return max(4 * group.count * iteration_elements(group.rows, group.columns) for group in muon_groups(shape))
+    return max(group.count * iteration_bytes(group.rows, group.columns, width) for group in muon_groups(shape))
 
 
-def iteration_elements(rows: int, columns: int) -> int:
-    """The larger of the two moments, in elements for one matrix."""
+def iteration_bytes(rows: int, columns: int, width: int) -> int:
+    """The larger of two moments, for one matrix, beside its direction in float32.
+
+    At one there are four tensors of X's size (X, a X, (b A + c A A) X, and their sum) and A; at the other two (X, a X)
+    and four of A's (A, b A, A A, and their sum).
+    """
     m, n = sorted((rows, columns))
-    return max(5 * m * n + m * m, 3 * m * n + 4 * m * m)
+    return 4 * m * n + width * max(4 * m * n + m * m, 2 * m * n + 4 * m * m)

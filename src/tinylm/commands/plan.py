@@ -7,12 +7,16 @@ from tinylm.commands.console import Console, bytes_text, count_text, duration, t
 from tinylm.errors import TinylmError
 
 if TYPE_CHECKING:
+    from tinylm.accounting.shape import ModelShape
     from tinylm.configs.run import RunConfig
     from tinylm.training.device import Execution
 
 T = TypeVar("T")
-ASSUMED_MFU = {"cpu": 0.6, "cuda": 0.3, "mps": 0.3}
-"""Share of the peak that training typically reaches, for the expected time; `tinylm train` reports the real one."""
+GPU_MFU = 0.3
+"""Share of the peak that training typically reaches on a GPU, for the expected time; `train` reports the real one."""
+CPU_ELEMENTWISE_SECONDS = 1.2e-9
+"""What an elementwise operation of the forward pass, with its part of the backward pass, takes a CPU thread beside
+products at their measured peak: 0.9e-9 to 1.3e-9 for models of 0.5M and 36M, in fp32 and bf16 (docs/log.md)."""
 
 
 def show_plan(config: "RunConfig", console: Console) -> None:
@@ -30,9 +34,11 @@ def show_plan(config: "RunConfig", console: Console) -> None:
     _, no_memory = attempt(lambda: require_memory(config, execution))
     values = plan(config, execution, train_tokens=len(inputs.train.tokens) if inputs else None)
     console.result(values, "\n".join([plan_table(values), *execution.notes, *core_notes(execution)]))
-    for problem in (no_inputs, no_memory):
-        if problem:
-            raise problem
+    problems = [problem for problem in (no_inputs, no_memory) if problem]
+    if len(problems) > 1:
+        raise TinylmError("\n".join(["the run could not start here:", *(f"  {problem}" for problem in problems)]))
+    for problem in problems:
+        raise problem
 
 
 def attempt(action: Callable[[], T]) -> tuple[T | None, TinylmError | None]:
@@ -53,7 +59,7 @@ def plan(config: "RunConfig", execution: "Execution", *, train_tokens: int | Non
     train, shape = config.train, ModelShape.of(config.model)
     num_parameters = count_parameters(shape).total
     flops_per_step = training_flops(shape, train.batch_size)
-    peak, mfu = execution.peak_flops(), ASSUMED_MFU[execution.device.type]
+    peak, mfu = execution.peak_flops(), assumed_mfu(execution, shape, train.batch_size)
     step_seconds = flops_per_step / (peak * mfu)
     budget_seconds = execution.budget_seconds(train)
     steps = train.steps or max(1, int((budget_seconds or 0) / step_seconds))
@@ -77,6 +83,20 @@ def plan(config: "RunConfig", execution: "Execution", *, train_tokens: int | Non
         "assumed_mfu": mfu,
         "expected_seconds": steps * step_seconds,
     }
+
+
+def assumed_mfu(execution: "Execution", shape: "ModelShape", batch_size: int) -> float:
+    """The share of the peak that a run may reach: on a CPU, what elementwise operations leave to the products."""
+    import torch
+
+    from tinylm.accounting.elementwise import elementwise_forward_flops
+    from tinylm.accounting.flops import training_flops
+
+    if execution.device.type != "cpu":
+        return GPU_MFU
+    products = training_flops(shape, batch_size) / execution.peak_flops()
+    rest = CPU_ELEMENTWISE_SECONDS * elementwise_forward_flops(shape, batch_size) / torch.get_num_threads()
+    return products / (products + rest)
 
 
 def plan_table(values: Mapping[str, Any]) -> str:

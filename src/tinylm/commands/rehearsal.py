@@ -25,10 +25,11 @@ def traced_bytes(shape: ModelShape, batch_size: int, training: Training) -> int:
 
     config = run_config(shape, batch_size, training)
     model, loss_function = build_model(config.model, device="meta"), build_loss(config.model)
+    matmul_dtype = torch.bfloat16 if training.precision == "bf16" else torch.float32
     mode = FakeTensorMode()
     without_storage(model, mode)
     with mode:
-        optimizer = build_optimizer(config.optim, model)
+        optimizer = build_optimizer(config.optim, model, matmul_dtype=matmul_dtype)
         token_ids = torch.empty(batch_size, shape.context_length, dtype=torch.long)
         targets = torch.empty_like(token_ids)
         parts = training.grad_accumulation

@@ -18,7 +18,16 @@ class _Optim(Table):
     """Gradients are scaled down to this global L2 norm; 0 means no clipping."""
 
 
-class AdamWConfig(_Optim):
+class _Apart(_Optim):
+    """Rates of their own for the matrices at both ends of the model."""
+
+    embedding_lr: Positive | None = None
+    """Peak learning rate of embedding tables, a tied head's too. When not given: as AdamW's other parameters."""
+    head_lr: Positive | None = None
+    """Peak learning rate of an untied head. When not given: as AdamW's other parameters."""
+
+
+class AdamWConfig(_Apart):
     """AdamW (arXiv 1711.05101)."""
 
     kind: Literal["adamw"] = "adamw"
@@ -33,11 +42,7 @@ class AdamWConfig(_Optim):
     """Decoupled weight decay."""
 
 
-class MuonConfig(_Optim):
-    """Muon for the hidden matrices, AdamW for embeddings, head and norms."""
-
-    kind: Literal["muon"] = "muon"
-    """Which optimizer."""
+class _Muon(_Apart):
     momentum: Decay = 0.95
     """Momentum of the hidden matrices' updates."""
     weight_decay: NonNegative = 0.1
@@ -49,7 +54,23 @@ class MuonConfig(_Optim):
     beta2: Decay = 0.95
     """Decay of AdamW's second moment."""
     eps: Positive = 1e-8
-    """Added to the root of AdamW's second moment."""
+    """Added to the roots of second moments."""
+
+
+class MuonConfig(_Muon):
+    """Muon for the hidden matrices, AdamW for embeddings, head and norms."""
+
+    kind: Literal["muon"] = "muon"
+    """Which optimizer."""
+
+
+class NorMuonConfig(_Muon):
+    """Muon whose updates are balanced between rows (NorMuon, arXiv 2510.05491), AdamW for the rest."""
+
+    kind: Literal["normuon"] = "normuon"
+    """Which optimizer."""
+    row_beta: Decay = 0.95
+    """Decay of each row's mean square."""
 
 
 class SGDConfig(_Optim):
@@ -59,4 +80,4 @@ class SGDConfig(_Optim):
     """Which optimizer."""
 
 
-OptimConfig = Annotated[AdamWConfig | MuonConfig | SGDConfig, Field(discriminator="kind")]
+OptimConfig = Annotated[AdamWConfig | MuonConfig | NorMuonConfig | SGDConfig, Field(discriminator="kind")]

@@ -4,6 +4,7 @@ from tinylm.optim.adamw import AdamW
 from tinylm.optim.build import build_optimizer
 from tinylm.optim.clipping import clip_gradients
 from tinylm.optim.muon import Muon
+from tinylm.optim.normuon import NorMuon
 from tinylm.optim.sgd import SGD
 
-__all__ = ["SGD", "AdamW", "Muon", "build_optimizer", "clip_gradients"]
+__all__ = ["SGD", "AdamW", "Muon", "NorMuon", "build_optimizer", "clip_gradients"]

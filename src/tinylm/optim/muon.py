@@ -1,7 +1,7 @@
 """Muon: momentum whose every update is made orthogonal."""
 
 import math
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from itertools import groupby
 from typing import Any
 
@@ -33,28 +33,44 @@ class Muon(GroupOptimizer):
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
         fused: bool = True,
+        iteration_dtype: torch.dtype | None = None,
     ) -> None:
+        self.iteration_dtype = iteration_dtype
+        """See `orthogonalise`; not part of the state, since another device may go on in another type."""
         muon = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "num_stacked": 1, "algorithm": "muon"}
         super().__init__(params, {**muon, "betas": betas, "eps": eps, "fused": fused})
 
     def update(self, group: ParamGroup) -> None:
         if group["algorithm"] == "muon":
-            update_muon(group, self.state)
+            self.update_matrices(group)
         else:
             update_adamw(group, self.state)
 
+    def update_matrices(self, group: ParamGroup) -> None:
+        """One step of a group of matrices."""
+        for params, updates in orthogonal_updates(group, self.state, self.iteration_dtype):
+            move(params, updates, group, size=0.2 * math.sqrt(max(updates.shape[-2:])))
 
-def update_muon(group: ParamGroup, states: MutableMapping[Tensor, Any]) -> None:
-    """One step of the group's matrices that have a gradient; those of one shape go through the iteration together."""
+
+def orthogonal_updates(
+    group: ParamGroup, states: MutableMapping[Tensor, Any], dtype: torch.dtype | None
+) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """The group's weights that have a gradient with their orthogonalised momenta (params, stacked, rows, columns).
+
+    Those of one shape go through the iteration together.
+    """
     with_gradient = [param for param in group["params"] if param.grad is not None]
     for _, same_shape in groupby(sorted(with_gradient, key=_shape), key=_shape):
         params = list(same_shape)
         directions = torch.stack(_directions(params, states, group["momentum"]))
         parts = directions.view(len(params), group["num_stacked"], -1, directions.shape[-1])
-        updates = orthogonalise(parts)
-        size = 0.2 * math.sqrt(max(updates.shape[-2:]))
-        torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(params, list(updates.flatten(1, 2)), alpha=-group["lr"] * size)
+        yield params, orthogonalise(parts, dtype)
+
+
+def move(params: list[Tensor], updates: Tensor, group: ParamGroup, *, size: float) -> None:
+    """Decay the weights, and subtract lr * size * updates (params, stacked, rows, columns)."""
+    torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+    torch._foreach_add_(params, list(updates.flatten(1, 2)), alpha=-group["lr"] * size)
 
 
 def _shape(param: Tensor) -> tuple[int, ...]:
@@ -69,15 +85,15 @@ def _directions(params: list[Tensor], states: MutableMapping[Tensor, Any], momen
     return torch._foreach_lerp(gradients, averages, momentum)
 
 
-def orthogonalise(matrices: Tensor, num_iterations: int = 5) -> Tensor:
+def orthogonalise(matrices: Tensor, dtype: torch.dtype | None = None, num_iterations: int = 5) -> Tensor:
     """Bring all singular values near 1 (0.7 to 1.2) and leave the singular vectors, without computing either.
 
     (..., rows, columns) -> (..., rows, columns)
     Newton-Schulz: X <- a X + b (X X^T) X + c (X X^T)^2 X acts on each singular value s as a s + b s^3 + c s^5. These
-    coefficients give up convergence to exactly 1 for the fastest growth of small values. bfloat16 is enough for that,
-    and fast on GPUs; CPUs take float32.
+    coefficients give up convergence to exactly 1 for the fastest growth of small values. bfloat16 is enough for that:
+    a GPU takes it by itself, a CPU when told so by `dtype` and otherwise float32.
     """
-    x: Tensor = matrices.bfloat16() if matrices.is_cuda else matrices.float()
+    x: Tensor = matrices.to(dtype or (torch.bfloat16 if matrices.is_cuda else torch.float32))
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)  # now no singular value is above 1
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x  # the smaller of the two Gram matrices

@@ -12,6 +12,7 @@ import torch
 from tinylm.accounting import hardware
 from tinylm.configs.run import TrainConfig
 from tinylm.errors import UsageError
+from tinylm.training.allocator import keep_freed_memory
 
 COMPILE_PAYS_AFTER_STEPS = 200
 COMPILE_PAYS_AFTER_SECONDS = 300
@@ -46,7 +47,12 @@ class Execution:
         return 1 if self.device.type == "cuda" else 0
 
     def prepare(self) -> None:
-        """Set PyTorch up: fp32 products are exact where fp32 was chosen; beside bf16 they may round as TF32 does."""
+        """Set PyTorch up: fp32 products are exact where fp32 was chosen; beside bf16 they may round as TF32 does.
+
+        On a CPU, memory freed by one step is kept for the next.
+        """
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high" if self.precision == "bf16" else "highest")
 

@@ -41,7 +41,7 @@ class Trainer:
         self.execution = execution
         execution.prepare()
         self.model = build_model(config.model, seed=config.seed, device=execution.device)
-        self.optimizer = build_optimizer(config.optim, self.model)
+        self.optimizer = build_optimizer(config.optim, self.model, matmul_dtype=execution.dtype)
         self.loss_function = build_loss(config.model)
         self.gradients = Gradients(self.model, self.loss_function, execution, config.train.grad_accumulation)
         self.average = WeightAverage(self.model, config.train.ema_decay) if config.train.ema_decay else None
