@@ -2,6 +2,9 @@
 
 import errno
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,24 @@ from tinylm.tokenizer import Tokenizer
 
 Invoke = Callable[..., Result]
 TEXT = "the cat\n<|e|>the hat: süß\n<|e|>"
+
+KILLED_AT_A_RENAME = """
+import os, signal, sys
+from tinylm.cli import main
+from tinylm.data import token_writer
+
+rename, left = token_writer.rename_for_good, int(sys.argv.pop(1))
+
+def rename_or_die(*paths):
+    global left
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    rename(*paths)
+
+token_writer.rename_for_good = rename_or_die
+main()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -116,3 +137,17 @@ def test_a_full_disk(invoke: Invoke, directory: Path, monkeypatch: pytest.Monkey
     result = invoke("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
     assert (result.exit_code, result.stderr) == (1, "error: out.npy: no space left on device\n")
     assert sorted(directory.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.parametrize("renames", [0, 1])
+def test_killed_between_its_renames(renames: int, invoke: Invoke, directory: Path) -> None:
+    """The same command again makes the file and leaves nothing else, also where some names are taken already."""
+    command = ("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
+    killed = subprocess.run([sys.executable, "-c", KILLED_AT_A_RENAME, str(renames), *command], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert not Path("out.npy").exists()
+    assert invoke(*command).exit_code == 0
+    assert np.load("out.npy").tolist() == Tokenizer.load("tok").encode(TEXT)
+    names = {path.name for path in directory.iterdir()} - {"tok", "text.txt"}
+    assert names == {"out.npy", "out.json", "out.offsets.npy"}

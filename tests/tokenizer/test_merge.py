@@ -1,5 +1,6 @@
 """Merging: the fast incremental way against the plain definition."""
 
+import time
 from collections import Counter
 from itertools import pairwise
 from random import Random
@@ -7,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm.tokenizer.merge import descending, merge_pair, merge_words
+from tinylm.tokenizer.merge import Words, descending, merge_words
 
 COUNTS = st.dictionaries(st.binary(min_size=1, max_size=12), st.integers(1, 5), max_size=30)
 REPETITIVE = st.dictionaries(st.text("ab", min_size=1, max_size=12).map(str.encode), st.integers(1, 5), max_size=30)
@@ -65,11 +66,28 @@ def test_counts_are_not_32_bit() -> None:
     assert next(merge_words({b"ab": 2**40, b"cd": 2**40 + 1}, 1)) == (b"c", b"d")
 
 
-def test_merge_pair_goes_from_left_to_right() -> None:
-    """Overlapping occurrences are taken from the left."""
-    assert merge_pair([1, 1, 1], (1, 1), 9) == [9, 1]
-    assert merge_pair([1, 2, 1, 2, 3], (1, 2), 9) == [9, 9, 3]
-    assert merge_pair([2], (2, 2), 9) == [2]
+def test_overlapping_pairs_are_taken_from_the_left() -> None:
+    """ "aaa" with "aa" -> X is "Xa"; the pairs around a merge are counted by what is there after it."""
+    words = Words({b"aaa": 1, b"baaaa": 5})
+    assert words.pair_counts == {(97, 97): 2 + 15, (98, 97): 5}
+    assert sorted(words.merge((97, 97), 256)) == [((98, 256), 5), ((256, 97), 1), ((256, 256), 5)]
+    assert {pair: count for pair, count in words.pair_counts.items() if count} == {
+        (98, 256): 5,
+        (256, 97): 1,
+        (256, 256): 5,
+    }
+
+
+def test_a_long_word_is_as_fast_as_many_short_ones() -> None:
+    """A merge goes to the places of its pair, not through all of a word that has it."""
+    letters = "".join(Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=30_000)).encode()
+
+    def seconds(counts: dict[bytes, int]) -> float:
+        started = time.process_time()
+        assert len(list(merge_words(counts, 1000))) == 1000
+        return time.process_time() - started
+
+    assert seconds({letters: 1}) < 6 * seconds({letters[i : i + 10]: 1 for i in range(0, len(letters), 10)})
 
 
 @given(st.lists(st.binary(max_size=3)))

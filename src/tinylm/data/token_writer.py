@@ -111,6 +111,8 @@ def write_tokens(
                 document_offsets=offsets_path(path).name,
                 sha256=sha256(partial_path(path)),
             )
+            if not journal_path(path).exists():  # it tells what is half-renamed from what is complete
+                write_json(journal_path(path), asdict(journal))
             rename_for_good(partial_path(offsets_path(path)), offsets_path(path))
             write_json(info_path(path), info.as_json())
             rename_for_good(partial_path(path), path)  # last: where it is, the others are

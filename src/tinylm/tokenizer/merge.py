@@ -2,12 +2,14 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 Pair = tuple[int, int]
 
 NUM_BYTES = 256
+NO_TOKEN = -1
+"""Between words, and where a token began until it was merged with the one on its left."""
 
 
 def merge_words(counts: Mapping[bytes, int], num_merges: int) -> Iterator[tuple[bytes, bytes]]:
@@ -32,47 +34,48 @@ def merge_words(counts: Mapping[bytes, int], num_merges: int) -> Iterator[tuple[
 
 
 class Words:
-    """Distinct pre-tokens as sequences of token ids, with the count of every adjacent pair kept up to date."""
+    """Distinct pre-tokens as linked lists of token ids, with the count of every adjacent pair kept up to date.
+
+    All stand in one list, a token where its first byte was, so that a merge goes to the places of its pair and no
+    others: a megabyte without a space is one word.
+    """
 
     def __init__(self, counts: Mapping[bytes, int]) -> None:
         self.pair_counts: dict[Pair, int] = defaultdict(int)
-        self._words = [list(word) for word in counts]
-        self._counts = list(counts.values())
-        self._occurrences: dict[Pair, set[int]] = defaultdict(set)  # words that have the pair, or had it once
-        for index, word in enumerate(self._words):
-            for neighbours in pairwise(word):
-                self.pair_counts[neighbours] += self._counts[index]
-                self._occurrences[neighbours].add(index)
+        self._tokens: list[int] = []
+        self._counts: list[int] = []  # of the word, at each of its places
+        self._occurrences: dict[Pair, list[int]] = defaultdict(list)  # where the pair begins, or began once; ascending
+        for word, count in counts.items():
+            for place, neighbours in enumerate(pairwise(word), start=len(self._tokens)):
+                self.pair_counts[neighbours] += count
+                self._occurrences[neighbours].append(place)
+            self._tokens += [*word, NO_TOKEN]
+            self._counts += [count] * (len(word) + 1)
+        self._following = list(range(1, len(self._tokens) + 1))
+        self._preceding = list(range(-1, len(self._tokens) - 1))  # the place before the first one is the last one
 
     def merge(self, pair: Pair, new_token: int) -> Iterable[tuple[Pair, int]]:
-        """Replace `pair` by `new_token` in every word; returns the pairs that came into being, with their counts."""
-        created: set[Pair] = set()
-        for index in self._occurrences.pop(pair):
-            word, count = self._words[index], self._counts[index]
-            merged = merge_pair(word, pair, new_token)
-            for neighbours in pairwise(word):
-                self.pair_counts[neighbours] -= count
-            for neighbours in pairwise(merged):
-                self.pair_counts[neighbours] += count
-                if new_token in neighbours:
-                    self._occurrences[neighbours].add(index)
+        """Replace `pair` by `new_token`, from left to right; returns the pairs that came into being, with their counts.
+
+        "aaa" with "aa" -> X becomes "Xa": the second place of "aa" is none any more when its turn comes.
+        """
+        tokens, created = self._tokens, set[Pair]()
+        for left in self._occurrences.pop(pair):
+            right = self._following[left]
+            if (tokens[left], tokens[right]) != pair:
+                continue
+            before, after, count = self._preceding[left], self._following[right], self._counts[left]
+            for neighbours in (pair, (tokens[before], pair[0]), (pair[1], tokens[after])):
+                if NO_TOKEN not in neighbours:
+                    self.pair_counts[neighbours] -= count
+            tokens[left], tokens[right] = new_token, NO_TOKEN
+            self._following[left], self._preceding[after] = after, left
+            for place, neighbours in ((before, (tokens[before], new_token)), (left, (new_token, tokens[after]))):
+                if NO_TOKEN not in neighbours:
+                    self.pair_counts[neighbours] += count
+                    self._occurrences[neighbours].append(place)
                     created.add(neighbours)
-            self._words[index] = merged
-        return [(neighbours, self.pair_counts[neighbours]) for neighbours in created]
-
-
-def merge_pair(word: Sequence[int], pair: Pair, new_token: int) -> list[int]:
-    """`word` with `pair` replaced from left to right: (1, 1, 1) with (1, 1) -> 9 is (9, 1)."""
-    merged = []
-    i = 0
-    while i < len(word):
-        if i + 1 < len(word) and (word[i], word[i + 1]) == pair:
-            merged.append(new_token)
-            i += 2
-        else:
-            merged.append(word[i])
-            i += 1
-    return merged
+        return [(neighbours, self.pair_counts[neighbours]) for neighbours in created if self.pair_counts[neighbours]]
 
 
 class PairQueue:
