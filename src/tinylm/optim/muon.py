@@ -1,7 +1,7 @@
 """Muon: momentum whose every update is made orthogonal."""
 
 import math
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -42,29 +42,30 @@ class Muon(GroupOptimizer):
 
     def update(self, group: ParamGroup) -> None:
         if group["algorithm"] == "muon":
-            self.update_matrices(group)
+            for params in by_shape(group["params"]):
+                self.update_matrices(params, group)
         else:
             update_adamw(group, self.state)
 
-    def update_matrices(self, group: ParamGroup) -> None:
-        """One step of a group of matrices."""
-        for params, updates in orthogonal_updates(group, self.state, self.iteration_dtype):
-            move(params, updates, group, size=0.2 * math.sqrt(max(updates.shape[-2:])))
+    def update_matrices(self, params: list[Tensor], group: ParamGroup) -> None:
+        """One step of matrices of one shape, all at once; when it returns, so does the memory that it took."""
+        updates = orthogonal_updates(params, group, self.state, self.iteration_dtype)
+        move(params, updates, group, size=0.2 * math.sqrt(max(updates.shape[-2:])))
+
+
+def by_shape(params: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """The weights that have a gradient, those of one shape together."""
+    with_gradient = [param for param in params if param.grad is not None]
+    for _, same_shape in groupby(sorted(with_gradient, key=_shape), key=_shape):
+        yield list(same_shape)
 
 
 def orthogonal_updates(
-    group: ParamGroup, states: MutableMapping[Tensor, Any], dtype: torch.dtype | None
-) -> Iterator[tuple[list[Tensor], Tensor]]:
-    """The group's weights that have a gradient with their orthogonalised momenta (params, stacked, rows, columns).
-
-    Those of one shape go through the iteration together.
-    """
-    with_gradient = [param for param in group["params"] if param.grad is not None]
-    for _, same_shape in groupby(sorted(with_gradient, key=_shape), key=_shape):
-        params = list(same_shape)
-        directions = torch.stack(_directions(params, states, group["momentum"]))
-        parts = directions.view(len(params), group["num_stacked"], -1, directions.shape[-1])
-        yield params, orthogonalise(parts, dtype)
+    params: list[Tensor], group: ParamGroup, states: MutableMapping[Tensor, Any], dtype: torch.dtype | None
+) -> Tensor:
+    """The orthogonalised momenta of weights of one shape: (params, stacked, rows, columns)."""
+    directions = torch.stack(_directions(params, states, group["momentum"]))
+    return orthogonalise(directions.view(len(params), group["num_stacked"], -1, directions.shape[-1]), dtype)
 
 
 def move(params: list[Tensor], updates: Tensor, group: ParamGroup, *, size: float) -> None:

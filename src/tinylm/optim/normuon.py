@@ -45,10 +45,10 @@ class NorMuon(Muon):
         for group in [self.defaults, *self.param_groups]:
             group.setdefault("row_beta", row_beta)
 
-    def update_matrices(self, group: ParamGroup) -> None:
-        for params, updates in orthogonal_updates(group, self.state, self.iteration_dtype):
-            balanced = balance_rows(updates, params, self.state, group["row_beta"], group["eps"])
-            move(params, balanced, group, size=0.2)
+    def update_matrices(self, params: list[Tensor], group: ParamGroup) -> None:
+        updates = orthogonal_updates(params, group, self.state, self.iteration_dtype)
+        balanced = balance_rows(updates, params, self.state, group["row_beta"], group["eps"])
+        move(params, balanced, group, size=0.2)
 
 
 def balance_rows(
