@@ -47,6 +47,9 @@ WARM_UP_STEPS = 2
 Steps = Callable[[int], None]
 """Does so many training steps."""
 
+Turn = tuple[float, float, int | None]
+"""Seconds a step, seconds of CPU time a step, and bytes at the peak."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -282,9 +285,11 @@ class Contestant:
 
     name: str
     process: multiprocessing.process.BaseProcess
-    connection: "Connection[None, tuple[float, int | None]]"
+    connection: "Connection[None, Turn]"
     seconds: list[float] = field(default_factory=list)
     """Per step, one for each turn."""
+    cpu_seconds: list[float] = field(default_factory=list)
+    """The same of all threads' time on a core, which other programs do not lengthen much."""
     peak_bytes: int | None = None
 
     @classmethod
@@ -307,8 +312,9 @@ class Contestant:
     def take_turn(self) -> None:
         """A few steps on the clock."""
         self.connection.send(None)
-        seconds, self.peak_bytes = self.connection.recv()
+        seconds, cpu_seconds, self.peak_bytes = self.connection.recv()
         self.seconds.append(seconds)
+        self.cpu_seconds.append(cpu_seconds)
 
     def leave(self) -> None:
         """End the process."""
@@ -316,7 +322,7 @@ class Contestant:
         self.process.join()
 
 
-def train_in_turn(name: str, task: Task, turns: "Connection[tuple[float, int | None], None]") -> None:
+def train_in_turn(name: str, task: Task, turns: "Connection[Turn, None]") -> None:
     """The process of a contestant: a turn whenever it is told to."""
     on_gpu = task.execution.device.type == "cuda"
     if on_gpu or name == CEILING:  # TF32 beside bf16 is everyone's; what our loop asks of malloc is its own
@@ -324,7 +330,7 @@ def train_in_turn(name: str, task: Task, turns: "Connection[tuple[float, int | N
     steps, count = steps_of(name, task), STEPS_A_TURN[task.execution.device.type]
     steps(WARM_UP_STEPS)
     synchronize(task)
-    turns.send((0.0, None))
+    turns.send((0.0, 0.0, None))
     while True:
         if on_gpu:
             torch.cuda.empty_cache()  # the memory is the next one's
@@ -336,11 +342,11 @@ def train_in_turn(name: str, task: Task, turns: "Connection[tuple[float, int | N
             steps(1)
             torch.cuda.reset_peak_memory_stats()
         synchronize(task)
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         steps(count)
         synchronize(task)
-        seconds = (time.perf_counter() - started) / count
-        turns.send((seconds, torch.cuda.max_memory_allocated() if on_gpu else None))
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - used
+        turns.send((seconds / count, cpu_seconds / count, torch.cuda.max_memory_allocated() if on_gpu else None))
 
 
 def synchronize(task: Task) -> None:
@@ -386,6 +392,7 @@ def results(task: Task, ready: list[Contestant]) -> str:
             one.name,
             f"{rate[one.name]:,.0f}",
             f"{min(one.seconds) / statistics.median(one.seconds):.2f}",
+            f"{statistics.median(one.cpu_seconds):.3f}",
             f"{rate[one.name] / max(peers):.2f}",
             f"{rate[one.name] / rate[CEILING]:.0%}",
             f"{rate[one.name] * flops / peak:.1%}",
@@ -393,7 +400,9 @@ def results(task: Task, ready: list[Contestant]) -> str:
         )
         for one in ready
     ]
-    return table(("", "tokens/s", "fastest/median", "of best peer", "of ceiling", "MFU", "memory"), rows)
+    return table(
+        ("", "tokens/s", "fastest/median", "CPU s a step", "of best peer", "of ceiling", "MFU", "memory"), rows
+    )
 
 
 def main() -> None:
