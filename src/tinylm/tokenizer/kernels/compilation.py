@@ -62,8 +62,8 @@ def use(part: Part) -> None:
         merges = {(ord("t"), ord("h")): (0, 256), (256, ord("e")): (1, 257)}
         encoder = TextEncoder(new_vocabulary(range(256), merges, {"<|e|>": special_id}))
         encoder.encode(chunk)
-        encoder.double_short()
-        encoder.double_long()
+        encoder.enlarge_short()
+        encoder.enlarge_long()
 
 
 def stamp(part: Part) -> Path:

@@ -29,7 +29,10 @@ LAST_LONG_WORDS = 1 << 21
 """The short part grows from a megabyte to 64, the long part to 16, if so many different pre-tokens come."""
 
 FULL_SHARE = 4
-"""A part is doubled when one of so many slots is taken: those that meet in one place drive each other out."""
+"""A part grows when one of so many slots is taken: those that meet in one place drive each other out."""
+
+GROWTH = 4
+"""So many times larger: each growth costs a move, and memory that the system has to clear."""
 
 
 class EncodedChunk(NamedTuple):
@@ -80,22 +83,22 @@ class TextEncoder:
         return EncodedChunk(ids[:count], special_stops(ids[:count], np.unique(specials[:, 2]).astype(ids.dtype)))
 
     def _grow_cache(self) -> None:
-        """Double a part of the cache that has become too full."""
+        """Enlarge a part of the cache that has become too full."""
         short, long, stored = self.cache
         if stored[SHORT] * SLOT_WORDS * FULL_SHARE > short.size < LAST_SHORT_WORDS:
-            self.double_short()
+            self.enlarge_short()
         if stored[LONG] * SET_WORDS * FULL_SHARE > long.size < LAST_LONG_WORDS:
-            self.double_long()
+            self.enlarge_long()
 
-    def double_short(self) -> None:
-        """Double the part for pre-tokens of up to fifteen bytes."""
-        larger = aligned_zeros(2 * self.cache.short.size, np.uint64)
+    def enlarge_short(self) -> None:
+        """Enlarge the part for pre-tokens of up to fifteen bytes."""
+        larger = aligned_zeros(min(GROWTH * self.cache.short.size, LAST_SHORT_WORDS), np.uint64)
         move_short(self.cache.short, larger)
         self.cache = self.cache._replace(short=larger)
 
-    def double_long(self) -> None:
-        """Double the part for longer ones."""
-        larger = aligned_zeros(2 * self.cache.long.size, np.uint64)
+    def enlarge_long(self) -> None:
+        """Enlarge the part for longer ones."""
+        larger = aligned_zeros(min(GROWTH * self.cache.long.size, LAST_LONG_WORDS), np.uint64)
         move_long(self.cache.long, larger)
         self.cache = self.cache._replace(long=larger)
 
