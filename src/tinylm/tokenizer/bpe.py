@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from tinylm.errors import UsageError
 
@@ -41,29 +42,32 @@ def apply_merges(ids: Sequence[int], merges: Merges) -> list[int]:
     """Merge adjacent ids, always the pair of lowest rank and of those the leftmost, until no pair can be merged.
 
     Takes O(n log n), so that a megabyte of one letter is no trap: the tokens form a doubly linked list over their first
-    positions, and a heap has an entry for every mergeable pair that ever was adjacent, skipped if they have changed.
+    positions, and a heap has an item for every mergeable pair that ever was adjacent, skipped if another is there now.
+    An item is rank * size + position, a single number that sorts as wanted.
     """
-    tokens = list(ids)
-    following = [*range(1, len(tokens)), END]
-    preceding = list(range(-1, len(tokens) - 1))
-    heap: list[tuple[int, int, Pair]] = []
-
-    def push(left: int, right: int) -> None:
-        if left != END and right != END and (merge := merges.get((tokens[left], tokens[right]))):
-            heapq.heappush(heap, (merge[0], left, (tokens[left], tokens[right])))
-
-    for position in range(len(tokens) - 1):
-        push(position, position + 1)
+    tokens, size = list(ids), len(ids)
+    following = list(range(1, size + 1))
+    preceding = list(range(-1, size - 1))
+    found = [*map(merges.get, pairwise(tokens)), None]  # the merge of each token with the next one
+    heap = [merge[0] * size + position for position, merge in enumerate(found) if merge]
+    heapq.heapify(heap)
     while heap:
-        _, left, pair = heapq.heappop(heap)
-        right = following[left]
-        if right == END or (tokens[left], tokens[right]) != pair:
+        rank, left = divmod(heapq.heappop(heap), size)
+        merge = found[left]
+        if not merge or merge[0] != rank:
             continue
-        tokens[left] = merges[pair][1]
-        tokens[right] = END
-        following[left] = following[right]
-        if following[left] != END:
-            preceding[following[left]] = left
-        push(preceding[left], left)
-        push(left, following[left])
+        right = following[left]
+        before, after = preceding[left], following[right]
+        tokens[left], tokens[right] = merge[1], END
+        found[left] = found[right] = None
+        following[left] = after
+        if after < size:
+            preceding[after] = left
+            if merge := merges.get((tokens[left], tokens[after])):
+                found[left] = merge
+                heapq.heappush(heap, merge[0] * size + left)
+        if before >= 0:
+            found[before] = merge = merges.get((tokens[before], tokens[left]))
+            if merge:
+                heapq.heappush(heap, merge[0] * size + before)
     return [token for token in tokens if token != END]
