@@ -11,10 +11,11 @@ import psutil
 import torch
 
 import tinylm
+from tinylm.training.device import Execution
 
 
-def describe_environment(device: torch.device) -> dict[str, Any]:
-    """Versions, machine and commit, as JSON data."""
+def describe_environment(execution: Execution) -> dict[str, Any]:
+    """Versions, machine and commit, and what "auto" was settled to, as JSON data."""
     return {
         "tinylm": tinylm.__version__,
         "commit": commit(),
@@ -26,7 +27,9 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "cpu_cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "memory_bytes": psutil.virtual_memory().total,
-        "device": device_name(device),
+        "device": device_name(execution.device),
+        "precision": execution.precision,
+        "compile": execution.compile,
     }
 
 

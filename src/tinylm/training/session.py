@@ -61,7 +61,7 @@ class Session:
     def reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         """Everything from the StartReport to the EndReport."""
         self._resume()
-        write_json(self.run.environment_file, describe_environment(self.execution.device))
+        write_json(self.run.environment_file, describe_environment(self.execution))
         self.run.rewind_metrics(self.trainer.steps_done)
         yield self._start_report()
         with Tracker(self.run, self.config) as tracker, contextlib.closing(self.profile):
