@@ -1,7 +1,11 @@
 """Pre-tokens to token ids: merges applied, and a memory of the results."""
 
 import heapq
+from array import array
+from bisect import insort
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from operator import neg
 
 from tinylm.errors import UsageError
 
@@ -41,29 +45,57 @@ def apply_merges(ids: Sequence[int], merges: Merges) -> list[int]:
     """Merge adjacent ids, always the pair of lowest rank and of those the leftmost, until no pair can be merged.
 
     Takes O(n log n), so that a megabyte of one letter is no trap: the tokens form a doubly linked list over their first
-    positions, and a heap has an entry for every mergeable pair that ever was adjacent, skipped if they have changed.
+    positions, and each rank has the positions where a pair of that rank is or was, skipped if it is another by now.
+    These are sorted when it is the rank's turn, after which more come only where merges are in an odd order. Arrays,
+    lest a number an object each fill the processor's caches.
     """
-    tokens = list(ids)
-    following = [*range(1, len(tokens)), END]
-    preceding = list(range(-1, len(tokens) - 1))
-    heap: list[tuple[int, int, Pair]] = []
+    tokens, size = list(ids), len(ids)
+    following = array("q", range(1, size + 1))
+    preceding = array("q", range(-1, size - 1))
+    found = [*map(merges.get, pairwise(tokens)), None]  # the merge of each token with the next one
+    places: dict[int, list[int]] = {}  # by rank
+    for position, merge in enumerate(found):
+        if merge:
+            places.setdefault(merge[0], []).append(position)
+    ranks = list(places)
+    heapq.heapify(ranks)
+    begun: set[int] = set()  # ranks whose positions are sorted, the leftmost last
 
-    def push(left: int, right: int) -> None:
-        if left != END and right != END and (merge := merges.get((tokens[left], tokens[right]))):
-            heapq.heappush(heap, (merge[0], left, (tokens[left], tokens[right])))
+    def look(left: int, right: int) -> None:
+        found[left] = merge = merges.get((tokens[left], tokens[right]))
+        if not merge:
+            return
+        if merge[0] in begun:
+            insort(places[merge[0]], left, key=neg)
+        elif merge[0] in places:
+            places[merge[0]].append(left)
+        else:
+            places[merge[0]] = [left]
+            heapq.heappush(ranks, merge[0])
 
-    for position in range(len(tokens) - 1):
-        push(position, position + 1)
-    while heap:
-        _, left, pair = heapq.heappop(heap)
-        right = following[left]
-        if right == END or (tokens[left], tokens[right]) != pair:
-            continue
-        tokens[left] = merges[pair][1]
-        tokens[right] = END
-        following[left] = following[right]
-        if following[left] != END:
-            preceding[following[left]] = left
-        push(preceding[left], left)
-        push(left, following[left])
+    while ranks:
+        rank = ranks[0]
+        waiting = places[rank]
+        if rank not in begun:
+            begun.add(rank)
+            waiting.sort(reverse=True)
+        while waiting and ranks[0] == rank:
+            left = waiting.pop()
+            merge = found[left]
+            if not merge or merge[0] != rank:
+                continue
+            right = following[left]
+            before, after = preceding[left], following[right]
+            tokens[left], tokens[right] = merge[1], END
+            found[left] = found[right] = None
+            following[left] = after
+            if after < size:
+                preceding[after] = left
+                look(left, after)
+            if before >= 0:
+                look(before, left)
+        if ranks[0] == rank:
+            heapq.heappop(ranks)
+            begun.remove(rank)
+            del places[rank]
     return [token for token in tokens if token != END]
