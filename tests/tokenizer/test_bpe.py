@@ -33,6 +33,15 @@ def test_the_heap_merges_as_the_definition_does(ids: list[int], merges: dict[tup
     assert apply_merges(ids, merges) == by_definition(ids, merges)
 
 
+def test_merges_in_an_odd_order() -> None:
+    """What a merge makes may be merged earlier than it, or just as early: such places come up when they are next."""
+    merges = {(0, 1): (5, 0), (0, 0): (6, 1), (1, 1): (2, 0), (1, 0): (1, 2)}
+    for length in range(12):
+        for bits in range(1 << length):
+            ids = [bits >> i & 1 for i in range(length)]
+            assert apply_merges(ids, merges) == by_definition(ids, merges)
+
+
 def test_a_long_run_of_one_letter_is_not_quadratic() -> None:
     """Ten times the letters take about ten times as long, not a hundred times."""
     merges = {(0, 0): (0, 1), (1, 1): (1, 2), (2, 2): (2, 3)}

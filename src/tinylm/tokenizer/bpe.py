@@ -1,8 +1,11 @@
 """Pre-tokens to token ids: merges applied, and a memory of the results."""
 
 import heapq
+from array import array
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from operator import neg
 
 from tinylm.errors import UsageError
 
@@ -42,32 +45,57 @@ def apply_merges(ids: Sequence[int], merges: Merges) -> list[int]:
     """Merge adjacent ids, always the pair of lowest rank and of those the leftmost, until no pair can be merged.
 
     Takes O(n log n), so that a megabyte of one letter is no trap: the tokens form a doubly linked list over their first
-    positions, and a heap has an item for every mergeable pair that ever was adjacent, skipped if another is there now.
-    An item is rank * size + position, a single number that sorts as wanted.
+    positions, and each rank has the positions where a pair of that rank is or was, skipped if it is another by now.
+    These are sorted when it is the rank's turn, after which more come only where merges are in an odd order. Arrays,
+    lest a number an object each fill the processor's caches.
     """
     tokens, size = list(ids), len(ids)
-    following = list(range(1, size + 1))
-    preceding = list(range(-1, size - 1))
+    following = array("q", range(1, size + 1))
+    preceding = array("q", range(-1, size - 1))
     found = [*map(merges.get, pairwise(tokens)), None]  # the merge of each token with the next one
-    heap = [merge[0] * size + position for position, merge in enumerate(found) if merge]
-    heapq.heapify(heap)
-    while heap:
-        rank, left = divmod(heapq.heappop(heap), size)
-        merge = found[left]
-        if not merge or merge[0] != rank:
-            continue
-        right = following[left]
-        before, after = preceding[left], following[right]
-        tokens[left], tokens[right] = merge[1], END
-        found[left] = found[right] = None
-        following[left] = after
-        if after < size:
-            preceding[after] = left
-            if merge := merges.get((tokens[left], tokens[after])):
-                found[left] = merge
-                heapq.heappush(heap, merge[0] * size + left)
-        if before >= 0:
-            found[before] = merge = merges.get((tokens[before], tokens[left]))
-            if merge:
-                heapq.heappush(heap, merge[0] * size + before)
+    places: dict[int, list[int]] = {}  # by rank
+    for position, merge in enumerate(found):
+        if merge:
+            places.setdefault(merge[0], []).append(position)
+    ranks = list(places)
+    heapq.heapify(ranks)
+    begun: set[int] = set()  # ranks whose positions are sorted, the leftmost last
+
+    def look(left: int, right: int) -> None:
+        found[left] = merge = merges.get((tokens[left], tokens[right]))
+        if not merge:
+            return
+        if merge[0] in begun:
+            insort(places[merge[0]], left, key=neg)
+        elif merge[0] in places:
+            places[merge[0]].append(left)
+        else:
+            places[merge[0]] = [left]
+            heapq.heappush(ranks, merge[0])
+
+    while ranks:
+        rank = ranks[0]
+        waiting = places[rank]
+        if rank not in begun:
+            begun.add(rank)
+            waiting.sort(reverse=True)
+        while waiting and ranks[0] == rank:
+            left = waiting.pop()
+            merge = found[left]
+            if not merge or merge[0] != rank:
+                continue
+            right = following[left]
+            before, after = preceding[left], following[right]
+            tokens[left], tokens[right] = merge[1], END
+            found[left] = found[right] = None
+            following[left] = after
+            if after < size:
+                preceding[after] = left
+                look(left, after)
+            if before >= 0:
+                look(before, left)
+        if ranks[0] == rank:
+            heapq.heappop(ranks)
+            begun.remove(rank)
+            del places[rank]
     return [token for token in tokens if token != END]
