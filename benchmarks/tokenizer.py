@@ -1,6 +1,6 @@
 """tinylm's tokenizer beside its peers: the same vocabulary, the same text, each measurement in a process of its own.
 
-    pip install tinylm[bench] fastokens
+    pip install tinylm[bench]
     python benchmarks/tokenizer.py --text FILE... [--vocab-size N] [--passes N]
 
 tinylm reads a file and writes a token file, in constant memory; the others are given text in memory and leave ids
