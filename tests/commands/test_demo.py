@@ -133,12 +133,14 @@ def test_json(invoke: Invoke, calls: list[list[str]], tmp_path: Path) -> None:
 
 
 def test_what_to_do_next_names_real_commands(invoke: Invoke, calls: list[list[str]], tmp_path: Path) -> None:
-    """The commands for a text of one's own have the same options as those that the demo ran."""
+    """The commands for a text of one's own have the options of those that the demo ran; and --shard, to split it."""
     text = invoke("demo", "--out", tmp_path).stdout.replace("\\\n", "")
     suggested = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("  tinylm ")]
     assert [words[0] for words in suggested] == ["train-bpe", "encode", "encode", "train", "sample"]
     flags = {word for call in calls for word in call if word.startswith("--")}
-    assert {word for words in suggested for word in words if word.startswith("--")} <= flags
+    assert {word for words in suggested for word in words if word.startswith("--")} <= flags | {"--shard"}
+    held_out = [words[words.index("--shard") + 1] for words in suggested if "--shard" in words]
+    assert held_out == ["1-19/20", "20/20"]
 
 
 def test_a_failing_command_ends_the_demo_with_its_exit_code(capfd: pytest.CaptureFixture[str]) -> None:

@@ -47,11 +47,11 @@ New stories
 tinylm sample {out}/run --prompt 'Once upon a time' --temperature 0.5 --num-samples 3
 """
 NEXT = """
-Next, with text of your own in mine.txt, and a part of it that is kept for measuring in mine-valid.txt:
+Next, with text of your own in mine.txt, of which a twentieth is kept for measuring:
 
   tinylm train-bpe mine.txt --vocab-size 2000 --out mine/tokenizer
-  tinylm encode mine.txt --tokenizer mine/tokenizer --out mine/train.npy
-  tinylm encode mine-valid.txt --tokenizer mine/tokenizer --out mine/valid.npy
+  tinylm encode mine.txt --tokenizer mine/tokenizer --shard 1-19/20 --out mine/train.npy
+  tinylm encode mine.txt --tokenizer mine/tokenizer --shard 20/20 --out mine/valid.npy
   tinylm train --config {config} --set data.train=mine/train.npy --set data.valid=mine/valid.npy \\
       --set data.tokenizer=mine/tokenizer --out mine/run
   tinylm sample mine/run --prompt 'The'
