@@ -54,6 +54,7 @@ class Browser:
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)  # keys reach a window that is not in front
 
     def close(self) -> None:
         """End the browser and its pipes."""
@@ -99,9 +100,18 @@ class Browser:
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def press(self, key: str) -> None:
-        """A key, by its name."""
-        for kind in ("keyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=key)
+        """A key, by its name, on what has the focus; sent from within the page, since one from without is lost at times."""
+        event = f"new KeyboardEvent('keydown', {{key: '{key}', bubbles: true, cancelable: true}})"
+        self.evaluate(f"document.activeElement.dispatchEvent({event})")
+
+    def wait_until(self, condition: str) -> bool:
+        """Whether a JavaScript condition comes true: input is answered before the page has handled it."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not self.evaluate(condition):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def screenshot(self, file: Path) -> None:
         """The whole page as PNG."""

@@ -78,14 +78,14 @@ def test_keys_read_values_aloud(pages: dict[str, Path], browser: Any) -> None:
     """Arrow keys move along the curves, and what is there is in a live region for a screen reader."""
     browser.open(pages["run"])
     browser.evaluate(f"{CURVES}.querySelector('svg').focus()")
+    spoken = f"{CURVES}.querySelector('[aria-live]').textContent"
     browser.press("End")
-    spoken = browser.evaluate(f"{CURVES}.querySelector('[aria-live]').textContent")
-    assert spoken.startswith("step 200, ")
-    assert "validation 3.0" in spoken
+    assert browser.wait_until(f"{spoken}.startsWith('step 200, ')")
+    assert "validation 3.0" in browser.evaluate(spoken)
     browser.press("Home")
-    assert browser.evaluate(f"{CURVES}.querySelector('[aria-live]').textContent").startswith("step 1, ")
+    assert browser.wait_until(f"{spoken}.startsWith('step 1, ')")
     browser.press("Escape")
-    assert browser.evaluate(f"{CURVES}.querySelector('.readout').hidden")
+    assert browser.wait_until(f"{CURVES}.querySelector('.readout').hidden")
 
 
 @pytest.mark.parametrize(
