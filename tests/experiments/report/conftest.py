@@ -100,7 +100,7 @@ class Browser:
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def press(self, key: str) -> None:
-        """A key, by its name, on what has the focus; sent from within the page, since one from without is lost at times."""
+        """A key, by its name, on what has the focus; from within the page, since one from without is lost at times."""
         event = f"new KeyboardEvent('keydown', {{key: '{key}', bubbles: true, cancelable: true}})"
         self.evaluate(f"document.activeElement.dispatchEvent({event})")
 
