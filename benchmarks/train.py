@@ -8,25 +8,30 @@ All train the same model (as many FLOPs a token) on batches of the same size, wi
 in one kernel, clipping, and the same precision (by default bf16 autocast where the device has it). Each is a process of
 its own, as when it is used: what one of them asks of the C library or of PyTorch does nothing for the others. After a
 warm-up they take turns for a few steps each, so that whatever else slows the machine slows all; the table has the
-medians. The ceiling is a loop of nothing but the products of a step and its attention. Compiled ones take part if they
-are ready in half of the time. Peers that are not installed are left out: `pip install transformers litgpt`.
+medians. On a GPU tinylm has one more row, with kernels whose results depend on timing, as those of the peers do; and
+the operations that take most of its compiled step are listed. The ceiling is a loop of nothing but the products of a
+step and its attention. Compiled ones take part if they are ready in half of the time. Peers that are not installed are
+left out: `pip install transformers litgpt`.
 """
 
 import argparse
 import functools
 import importlib.util
+import math
 import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 
 from tinylm.accounting.flops import training_flops_per_token
 from tinylm.accounting.parameters import FEED_FORWARD_MATRICES
@@ -37,11 +42,15 @@ from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.configs.run import DataConfig, RunConfig, TrainConfig
 from tinylm.training.device import Execution, choose_execution
 from tinylm.training.loop import Trainer
+from tinylm.training.profiling import top_operations
 
 NUM_TOKENS = 1_000_000
 BATCH_SIZE = {"cpu": 8, "cuda": 128}
 STEPS_A_TURN = {"cpu": 1, "cuda": 20}
 FEWEST_TURNS = 3
+AT_ONCE = {"cpu": {"eager": 1, "compiled": 1}, "cuda": {"eager": 2, "compiled": 4}}
+"""How many get ready side by side; compiled ones take less of a GPU's memory, and more of the processor's time."""
+PROFILED_STEPS = 5
 WARM_UP_STEPS = 2
 
 Steps = Callable[[int], None]
@@ -49,6 +58,9 @@ Steps = Callable[[int], None]
 
 Turn = tuple[float, float, int | None]
 """Seconds a step, seconds of CPU time a step, and bytes at the peak."""
+
+Wish = Literal["turn", "profile"]
+"""What a contestant is asked for."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +225,7 @@ def peer_steps(task: Task, build: Callable[[ModelConfig], Callable[[Tensor], Ten
     return steps
 
 
-def our_steps(task: Task, *, compiled: bool) -> Steps:
+def our_steps(task: Task, *, compiled: bool, deterministic: bool) -> Steps:
     """What `tinylm train` does between two evaluations."""
     train = TrainConfig(
         steps=1_000_000,
@@ -221,6 +233,7 @@ def our_steps(task: Task, *, compiled: bool) -> Steps:
         device=str(task.execution.device),
         precision=task.execution.precision,
         compile="on" if compiled else "off",
+        deterministic=deterministic,
     )
     config = RunConfig(data=DataConfig(train="", valid="", tokenizer=""), model=task.model, train=train)
     trainer = Trainer(config, task.tokens, task.tokens, choose_execution(train))
@@ -267,6 +280,7 @@ def ceiling_steps(task: Task) -> Steps:
 
 
 CEILING = "matrix products only"
+ANY_ORDER = "compiled, not deterministic"
 
 
 def steps_of(name: str, task: Task) -> Steps:
@@ -275,7 +289,7 @@ def steps_of(name: str, task: Task) -> Steps:
     if name == CEILING:
         return ceiling_steps(task)
     if kind == "tinylm":
-        return our_steps(task, compiled=way == "compiled")
+        return our_steps(task, compiled=way != "eager", deterministic=way != ANY_ORDER)
     return peer_steps(task, PEERS[kind][1], compiled=way == "compiled")
 
 
@@ -285,7 +299,7 @@ class Contestant:
 
     name: str
     process: multiprocessing.process.BaseProcess
-    connection: "Connection[None, Turn]"
+    connection: "Connection[Wish, Any]"
     seconds: list[float] = field(default_factory=list)
     """Per step, one for each turn."""
     cpu_seconds: list[float] = field(default_factory=list)
@@ -311,10 +325,16 @@ class Contestant:
 
     def take_turn(self) -> None:
         """A few steps on the clock."""
-        self.connection.send(None)
+        self.connection.send("turn")
         seconds, cpu_seconds, self.peak_bytes = self.connection.recv()
         self.seconds.append(seconds)
         self.cpu_seconds.append(cpu_seconds)
+
+    def profile(self) -> str:
+        """The operations that its steps spend most time in."""
+        self.connection.send("profile")
+        listing: str = self.connection.recv()
+        return listing
 
     def leave(self) -> None:
         """End the process."""
@@ -322,7 +342,7 @@ class Contestant:
         self.process.join()
 
 
-def train_in_turn(name: str, task: Task, turns: "Connection[Turn, None]") -> None:
+def train_in_turn(name: str, task: Task, turns: "Connection[Any, Wish]") -> None:
     """The process of a contestant: a turn whenever it is told to."""
     on_gpu = task.execution.device.type == "cuda"
     if on_gpu or name == CEILING:  # TF32 beside bf16 is everyone's; what our loop asks of malloc is its own
@@ -335,9 +355,12 @@ def train_in_turn(name: str, task: Task, turns: "Connection[Turn, None]") -> Non
         if on_gpu:
             torch.cuda.empty_cache()  # the memory is the next one's
         try:
-            turns.recv()
+            wish = turns.recv()
         except EOFError:
             return
+        if wish == "profile":
+            turns.send(profile_of(steps, on_gpu=on_gpu))
+            continue
         if on_gpu:
             steps(1)
             torch.cuda.reset_peak_memory_stats()
@@ -349,6 +372,24 @@ def train_in_turn(name: str, task: Task, turns: "Connection[Turn, None]") -> Non
         turns.send((seconds / count, cpu_seconds / count, torch.cuda.max_memory_allocated() if on_gpu else None))
 
 
+def profile_of(steps: Steps, *, on_gpu: bool) -> str:
+    """A table of operations by their own time."""
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    steps(1)
+    with profile(activities=activities, acc_events=True) as recording:
+        steps(PROFILED_STEPS)
+    rows = [
+        (
+            operation.name[:90],
+            f"{operation.calls / PROFILED_STEPS:g}",
+            f"{operation.seconds / PROFILED_STEPS * 1e3:.2f}",
+            f"{operation.share:.1%}",
+        )
+        for operation in top_operations(recording, on_gpu=on_gpu)
+    ]
+    return table(("operation", "calls a step", "ms a step", "share"), rows)
+
+
 def synchronize(task: Task) -> None:
     """Wait for the GPU."""
     if task.execution.device.type == "cuda":
@@ -357,14 +398,21 @@ def synchronize(task: Task) -> None:
 
 def contestants(task: Task, deadline: float) -> Iterator[Contestant]:
     """Each warmed up and ready; compiled ones as long as there is time to compile them."""
+    device = task.execution.device.type
     installed = [name for name, (package, _) in PEERS.items() if not package or importlib.util.find_spec(package)]
     eager = [CEILING, *(f"{name}, eager" for name in ("tinylm", *installed))]
     compiled = [f"{name}, compiled" for name in ("tinylm", *installed)]
-    for name in (*eager, *compiled):
-        if name in eager or time.perf_counter() < deadline:
-            contestant = Contestant.ready(name, task)
-            if contestant is not None:
-                yield contestant
+    if device == "cuda":
+        compiled.insert(1, f"tinylm, {ANY_ORDER}")
+    for way, names in (("eager", eager), ("compiled", compiled)):
+        with ThreadPoolExecutor(AT_ONCE[device][way]) as side_by_side:
+            in_time = functools.partial(ready_in_time, task=task, deadline=deadline if way == "compiled" else math.inf)
+            yield from filter(None, side_by_side.map(in_time, names))
+
+
+def ready_in_time(name: str, task: Task, deadline: float) -> Contestant | None:
+    """One that is begun with before the deadline."""
+    return Contestant.ready(name, task) if time.perf_counter() < deadline else None
 
 
 def compare(task: Task, deadline: float) -> str:
@@ -376,9 +424,13 @@ def compare(task: Task, deadline: float) -> str:
         for contestant in ready:
             contestant.take_turn()
         turns += 1
+    text = f"{results(task, ready)}\n{turns} turns of {STEPS_A_TURN[task.execution.device.type]} steps each"
+    if task.execution.device.type == "cuda":
+        listings = [contestant.profile() for contestant in ready if contestant.name == "tinylm, compiled"]
+        text = "\n\n".join([text, *listings])
     for contestant in ready:
         contestant.leave()
-    return f"{results(task, ready)}\n{turns} turns of {STEPS_A_TURN[task.execution.device.type]} steps each"
+    return text
 
 
 def results(task: Task, ready: list[Contestant]) -> str:

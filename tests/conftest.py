@@ -48,6 +48,17 @@ device = "cpu"
 """
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a GPU need one."""
+    of_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if of_gpu:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in of_gpu:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture
 def invoke() -> Invoke:
     """Run a tinylm command in this process; stdout and stderr are kept apart."""

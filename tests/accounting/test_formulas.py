@@ -45,9 +45,10 @@ def test_every_memory_formula_evaluates_to_its_bytes(
     shape = ModelShape.of(config_of(seed))
     for batch_size in (1, 3):
         values = symbols(shape, batch_size, precision)
-        kept = asdict(kept_activations(shape, batch_size, precision))
-        formulas = kept_formulas(shape, batch_size, precision)
-        assert {name: eval(formula, values.copy()) for name, formula in formulas.items()} == kept
+        for device in ("cpu", "cuda"):
+            kept = asdict(kept_activations(shape, batch_size, precision, device))
+            formulas = kept_formulas(shape, batch_size, precision, device)
+            assert {name: eval(formula, values.copy()) for name, formula in formulas.items()} == kept
     for optimizer in ("adamw", "muon", "normuon", "sgd"):
         assert eval(optimizer_formula(optimizer), values.copy()) == optimizer_state_bytes(shape, optimizer)
     assert eval(WRITEUP_ACTIVATIONS, values) == writeup_memory(shape, 1, Training()).activation_bytes_per_sample

@@ -42,6 +42,27 @@ def test_json_has_the_promised_keys(predicted: Callable[..., dict[str, Any]]) ->
     assert record["max_batch_size"] is None
 
 
+def test_a_gpu_s_kernels_keep_less_and_take_a_workspace(predicted: Callable[..., dict[str, Any]]) -> None:
+    """--device cuda: no second copy of attention's output in any block, and 64 MiB for the matrix library."""
+    options = ["--preset", "tinystories", "--batch-size", "32"]
+    cpu, cuda = predicted(*options), predicted(*options, "--device", "cuda")
+    assert (cpu["device"], cuda["device"]) == ("cpu", "cuda")
+    copies = 8 * 32 * 256 * 512 * 4
+    assert cpu["total_bytes"] - cuda["total_bytes"] == copies - 2**26
+    assert (cpu["workspace_bytes"], cuda["workspace_bytes"]) == (0, 2**26)
+
+
+def test_checks_run_where_they_can(invoke: Invoke) -> None:
+    """The trace follows a CPU's kernels, and measuring needs the device."""
+    for check, reason in (
+        ("--trace", "--trace follows a CPU's kernels"),
+        ("--measure", "--measure runs on this machine's cpu"),
+    ):
+        result = invoke("memory", "--preset", "tinystories", "--device", "cuda", check)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert reason in result.stderr
+
+
 def test_optimizers_and_changes_are_compared(predicted: Callable[..., dict[str, Any]]) -> None:
     """Muon keeps less state than AdamW, SGD none; checkpointing needs less."""
     state = {

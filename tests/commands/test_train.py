@@ -96,8 +96,9 @@ def test_complete_run_is_reported_again(invoke: Invoke, prepared: Path, tmp_path
     assert weights(tmp_path / "run", 12) == before
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("kind", ["adamw", "muon", "normuon"])
-def test_resume_gives_the_same_bits(kind: str, invoke: Invoke, prepared: Path, tmp_path: Path) -> None:
+def test_resume_gives_the_same_bits(kind: str, device: str, invoke: Invoke, prepared: Path, tmp_path: Path) -> None:
     """30 steps in one go, and 10 steps then 20 more, end in byte-identical weights and the same logged losses."""
     common = [
         "train",
@@ -109,6 +110,7 @@ def test_resume_gives_the_same_bits(kind: str, invoke: Invoke, prepared: Path, t
         "train.save_every=10",
     ]
     common += ["--set", "schedule.kind=constant", "--set", "train.keep_checkpoints=5"]
+    common += ["--set", f"train.device={device}", "--set", f"train.compile={'on' if device == 'cuda' else 'off'}"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert invoke(*common, "--set", "train.steps=30", "--out", whole).exit_code == 0
     assert invoke(*common, "--set", "train.steps=10", "--out", parts).exit_code == 0

@@ -222,7 +222,6 @@ def test_the_meta_device_allocates_nothing() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_the_device_does_not_change_the_weights() -> None:
     """A seed gives the same weights on the GPU as on the CPU."""
     config = ModelConfig(**SMALL)

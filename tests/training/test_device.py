@@ -6,7 +6,7 @@ import torch
 from tinylm.configs.run import TrainConfig
 from tinylm.errors import UsageError
 from tinylm.training import device
-from tinylm.training.device import choose_device, choose_execution
+from tinylm.training.device import Execution, choose_device, choose_execution
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -44,6 +44,29 @@ def test_absent_device_is_refused(name: str) -> None:
     """A device that is not there is a usage error with a way out, not a traceback from the first tensor."""
     with pytest.raises(UsageError, match=r"train\.device .* is not available here .*use cpu or auto"):
         choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "expected"), [("cuda", True, True), ("cuda", False, False), ("cpu", True, False)]
+)
+def test_a_gpu_steps_with_repeatable_kernels(name: str, asked: bool, expected: bool) -> None:
+    """PyTorch's switch is on within a step only, where it was asked for, on a GPU; an error leaves it as it was."""
+    execution = Execution(torch.device(name), None, compile=False, notes=(), deterministic=asked)
+    with pytest.raises(ZeroDivisionError), execution.repeatable():
+        assert torch.are_deterministic_algorithms_enabled() == expected
+        raise ZeroDivisionError
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_what_the_user_switched_on_stays_on() -> None:
+    """A program that wants determinism everywhere keeps it."""
+    torch.use_deterministic_algorithms(True)
+    try:
+        with Execution(torch.device("cpu"), None, compile=False, notes=()).repeatable():
+            assert torch.are_deterministic_algorithms_enabled()
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_peak_is_measured_where_no_maker_lists_it() -> None:

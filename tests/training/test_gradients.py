@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from tinylm.configs.model import ModelConfig
 from tinylm.configs.run import TrainConfig
 from tinylm.errors import TinylmError
+from tinylm.model.build import build_loss, build_model
 from tinylm.training.device import choose_execution
 from tinylm.training.gradients import Gradients
 
@@ -88,6 +90,27 @@ def test_failed_compilation_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, targets = torch.randn(2, 4), torch.randn(2, 3)
     assert made.compute(inputs, targets).item() == squares(model(inputs), targets).item()
     assert made.notes == ["torch.compile failed, going on without: InvalidCxxCompiler: No working C++ compiler found"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_that_is_full_gets_smaller_micro_batches() -> None:
+    """A real shortage of memory: the batch is computed in parts, and its loss is that with memory enough."""
+    execution = choose_execution(TrainConfig(device="cuda", precision="fp32", compile="off"))
+    config = ModelConfig(vocab_size=5000, context_length=256, d_model=64, num_layers=1, num_heads=1, d_ff=64)
+    inputs, targets = torch.randint(5000, (2, 64, 256), device="cuda")
+    results = []
+    for limit in (1.0, 0.8e9 / torch.cuda.mem_get_info()[1]):
+        model = build_model(config, seed=0, device="cuda")
+        made = Gradients(model, build_loss(config), execution, 1)
+        torch.cuda.empty_cache()
+        torch.cuda.set_per_process_memory_fraction(limit)
+        try:
+            results.append((made.compute(inputs, targets).item(), made.grad_accumulation))
+        finally:
+            torch.cuda.set_per_process_memory_fraction(1.0)
+    (loss, whole), (loss_in_parts, parts) = results
+    assert whole == 1 < parts
+    assert loss_in_parts == pytest.approx(loss, abs=1e-5)
 
 
 def test_an_error_of_the_models_own_is_not_swallowed() -> None:

@@ -17,6 +17,19 @@ TOKENS = np.random.default_rng(0).integers(0, 50, 2000).astype(np.uint16)
 MODEL = {"vocab_size": 50, "context_length": 8, "d_model": 16, "num_layers": 2, "num_heads": 2, "d_ff": 32}
 
 
+WIDE = {"vocab_size": 2000, "context_length": 128, "d_model": 128, "d_ff": 256}
+"""Enough work that a GPU spreads it over its cores."""
+ALL_OPTIONS = {
+    "feed_forward": "relu2",
+    "qk_norm": True,
+    "logit_softcap": 30.0,
+    "embedding_norm": True,
+    "value_embeddings": 1,
+    "skip_connections": True,
+    "tie_embeddings": True,
+}
+
+
 def trainer(**tables: dict[str, Any]) -> Trainer:
     """A trainer of a tiny model on random tokens, in float32; `tables` override parts of its configuration."""
     values: dict[str, Any] = {
@@ -195,7 +208,22 @@ def test_a_step_that_diverges_stays_out_of_the_average() -> None:
     assert torch.isfinite(made.result.final_norm.weight).all()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
+@pytest.mark.parametrize("options", [{}, {"attention": "manual"}, ALL_OPTIONS], ids=["fused", "manual", "all options"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("compile", ["off", "on"])
+def test_gpu_repeats_to_the_bit(compile: str, precision: str, options: dict[str, Any]) -> None:
+    """Two trainers of one configuration have the same weights after ten steps, by AdamW and by Muon."""
+    train = {"device": "cuda", "compile": compile, "precision": precision, "batch_size": 64}
+    for kind in ("adamw", "muon"):
+        one, two = (trainer(model=WIDE | options, train=train, optim={"kind": kind}) for _ in range(2))
+        assert losses(one, 10) == losses(two, 10)
+        assert one.gradients.notes == []
+        for first, second in zip(one.model.parameters(), two.model.parameters(), strict=True):
+            assert torch.equal(first, second)
+
+
+@pytest.mark.gpu
 def test_gpu_trains_as_the_cpu() -> None:
     """Twenty steps in fp32 on a GPU, read a step late, have the losses of the CPU's."""
     on_gpu = trainer(train={"device": "cuda", "compile": "off"})

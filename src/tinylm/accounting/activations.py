@@ -15,6 +15,8 @@ from tinylm.accounting.parameters import count_parameters
 from tinylm.accounting.shape import ModelShape
 
 Precision = Literal["fp32", "bf16"]
+Device = Literal["cpu", "cuda"]
+"""Whose kernels compute: they lay out attention's output differently."""
 
 FP32 = 4
 WIDTH = {"fp32": 4, "bf16": 2}
@@ -53,7 +55,7 @@ def times_kept(shape: ModelShape) -> dict[str, int]:
     return once | attention | {"feed_forward": layers, "value_embedding": tables}
 
 
-def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = "fp32") -> Kept:
+def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = "fp32", device: Device = "cpu") -> Kept:
     """What autograd keeps of a forward pass over `batch_size` sequences."""
     tokens, width = batch_size * shape.context_length, WIDTH[precision]
     logits = FP32 * tokens * shape.vocab_size
@@ -62,9 +64,9 @@ def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = 
         embedding_norm=rms_norm_keeps(tokens, shape.d_model) if shape.embedding_norm else 0,
         value_embedding=FP32 * tokens * shape.d_model if shape.value_embeddings else 0,
         skip_connections=shape.num_skips * FP32 * tokens * shape.d_model if skips_keep(shape, width) else 0,
-        attention=kept_by_attention(shape, batch_size, width),
+        attention=kept_by_attention(shape, batch_size, width, device),
         attention_with_value_embedding=(
-            kept_by_attention(shape, batch_size, width, extra_value=True) if shape.value_embeddings else 0
+            kept_by_attention(shape, batch_size, width, device, extra_value=True) if shape.value_embeddings else 0
         ),
         feed_forward=kept_by_feed_forward(shape, tokens, width),
         head=kept_by_norm(shape, tokens)
@@ -95,12 +97,14 @@ def skips_keep(shape: ModelShape, width: int) -> bool:
     return shape.skip_connections and width < FP32 and not norm_is_next
 
 
-def kept_by_attention(shape: ModelShape, batch_size: int, width: int, *, extra_value: bool = False) -> int:
+def kept_by_attention(
+    shape: ModelShape, batch_size: int, width: int, device: Device, *, extra_value: bool = False
+) -> int:
     """Norm, projections, and the attention itself: fused, or with three matrices of scores a head."""
     length, d_model, heads = shape.context_length, shape.d_model, shape.num_heads
     tokens = batch_size * length
     kept = kept_by_norm(shape, tokens) + kept_by_qk_norm(shape, tokens, width) + weight_copy(4 * d_model**2, width)
-    kept += (1 + attention_rows(shape, batch_size, width, extra_value=extra_value)) * width * tokens * d_model
+    kept += (1 + attention_rows(shape, batch_size, width, device, extra_value=extra_value)) * width * tokens * d_model
     if shape.position == "rope":
         kept += 4 * FP32 * length * (shape.d_head // 2)  # cosines and sines, for query and for key
     if shape.attention == "manual":
@@ -110,7 +114,7 @@ def kept_by_attention(shape: ModelShape, batch_size: int, width: int, *, extra_v
     return kept + FP32 * tokens * heads  # logarithms of the sums
 
 
-def attention_rows(shape: ModelShape, batch_size: int, width: int, *, extra_value: bool = False) -> int:
+def attention_rows(shape: ModelShape, batch_size: int, width: int, device: Device, *, extra_value: bool = False) -> int:
     """Tensors of d_model kept behind the projections: query, key, value, output, and what they are parts or copies of.
 
     Where all three of them were made anew (rotated or normalised, with an extra value), nothing keeps the stack.
@@ -121,7 +125,7 @@ def attention_rows(shape: ModelShape, batch_size: int, width: int, *, extra_valu
         return 4 + 3 * norm_keeps_stack  # the batched products take copies
     new_query_and_key = rope or shape.qk_norm
     stack = 3 * (norm_keeps_stack or not (new_query_and_key and extra_value))
-    laid_out_anew = rope and not manual  # the fused output, after rotation
+    laid_out_anew = rope and not manual and device == "cpu"  # the fused output, which there follows the rotated query
     return stack + 2 * new_query_and_key + extra_value + 1 + laid_out_anew
 
 

@@ -6,6 +6,7 @@ The letters are explained by `SYMBOLS` and `MEMORY_SYMBOLS`.
 from tinylm.accounting.activations import (
     FEED_FORWARD_KEPT,
     WIDTH,
+    Device,
     Precision,
     attention_rows,
     logit_tensors,
@@ -78,7 +79,7 @@ WRITEUP_ACTIVATIONS = "4 * S * (L * (16 * D + H * S) + 2 * D + 2 * V)"
 """Bytes a sample, the write-up's."""
 
 
-def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> dict[str, str]:
+def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision, device: Device = "cpu") -> dict[str, str]:
     """Bytes kept for the backward pass, those of attention and feed-forward for one block; E bytes an element."""
     rms_norm = "4 * B * S * (2 * D + 1)"
     norm = rms_norm if shape.norm == "rmsnorm" else "0"
@@ -87,7 +88,9 @@ def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> d
         matrices = FEED_FORWARD_MATRICES[shape.feed_forward]
         copies = {"attention": " + E * 4 * D**2", "feed_forward": f" + E * {matrices} * D * F", "head": " + E * D * V"}
     inner = FEED_FORWARD_KEPT[shape.feed_forward]
-    attention, mixed = (attention_formula(shape, batch_size, precision, extra_value=extra) for extra in (False, True))
+    attention, mixed = (
+        attention_formula(shape, batch_size, precision, device, extra_value=extra) for extra in (False, True)
+    )
     return {
         "token_ids": "16 * B * S",
         "embedding_norm": rms_norm if shape.embedding_norm else "0",
@@ -101,9 +104,11 @@ def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision) -> d
     }
 
 
-def attention_formula(shape: ModelShape, batch_size: int, precision: Precision, *, extra_value: bool) -> str:
+def attention_formula(
+    shape: ModelShape, batch_size: int, precision: Precision, device: Device, *, extra_value: bool
+) -> str:
     """What attention keeps beside its norm and weights."""
-    rows = 1 + attention_rows(shape, batch_size, WIDTH[precision], extra_value=extra_value)
+    rows = 1 + attention_rows(shape, batch_size, WIDTH[precision], device, extra_value=extra_value)
     rest = " + 16 * S * (D // H // 2)" if shape.position == "rope" else ""
     if shape.qk_norm:
         rest += f" + 4 * B * S * ({2 if precision == 'fp32' else 4} * D + 2 * H)"

@@ -4,13 +4,15 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tinylm.accounting.activations import FP32, WIDTH, Precision
+from tinylm.accounting.activations import FP32, WIDTH, Device, Precision
 from tinylm.accounting.moments import Moments, Training
 from tinylm.accounting.optimizers import optimizer_state_bytes
 from tinylm.accounting.parameters import count_parameters
 from tinylm.accounting.shape import ModelShape
 
 LARGEST_BATCH = 2**31
+WORKSPACE_BYTES: dict[Device, int] = {"cpu": 0, "cuda": 2 * 32 * 2**20}
+"""What cuBLAS and cuBLASLt take for themselves when they first multiply, through PyTorch's allocator."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class TrainingMemory:
     optimizer_bytes: int
     fixed_bytes: int
     """The three above: independent of the batch."""
+    workspace_bytes: int
+    """The matrix library's own."""
     activation_bytes_per_sample: int
     """One sequence's, kept from the forward pass, with the workspace of the loss."""
     total_bytes: int
@@ -43,8 +47,9 @@ def training_memory(shape: ModelShape, batch_size: int, training: Training) -> T
         gradients_bytes=parameters,
         optimizer_bytes=state,
         fixed_bytes=2 * parameters + state,
+        workspace_bytes=WORKSPACE_BYTES[training.device],
         activation_bytes_per_sample=activation_bytes_per_sample(shape, training),
-        total_bytes=parameters + buffers_bytes(shape) + state + moments[peak_during],
+        total_bytes=parameters + buffers_bytes(shape) + state + WORKSPACE_BYTES[training.device] + moments[peak_during],
         peak_during=peak_during,
     )
 

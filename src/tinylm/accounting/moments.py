@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tinylm.accounting.activations import (
     FP32,
     WIDTH,
+    Device,
     Precision,
     attention_workspace,
     feed_forward_workspace,
@@ -31,6 +32,7 @@ class Training:
     grad_accumulation: int = 1
     checkpointing: bool = False
     """Whether each block's activations are computed anew in the backward pass (arXiv 1604.06174); `train` does not."""
+    device: Device = "cpu"
 
 
 class Moments:
@@ -41,9 +43,10 @@ class Moments:
         self.optimizer: Optimizer = training.optimizer
         self.width = WIDTH[training.precision]
         self.counts = count_parameters(shape)
-        self.kept = kept_activations(shape, batch_size // training.grad_accumulation, training.precision)
+        micro_batch = batch_size // training.grad_accumulation
+        self.kept = kept_activations(shape, micro_batch, training.precision, training.device)
         self.token_ids = self.kept.token_ids * training.grad_accumulation  # those of the whole batch
-        self.tokens = batch_size // training.grad_accumulation * shape.context_length
+        self.tokens = micro_batch * shape.context_length
         self.stream = FP32 * self.tokens * shape.d_model
         self.checkpointing = training.checkpointing
         self.accumulating = training.grad_accumulation > 1

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tinylm.accounting.activations import kept_activations
+from tinylm.accounting.activations import Device, kept_activations
 from tinylm.accounting.memory import kv_cache_bytes, largest_batch, training_memory, writeup_memory
 from tinylm.accounting.moments import Moments, Training
 from tinylm.accounting.optimizers import Optimizer
@@ -36,6 +36,10 @@ def memory(
     device_memory: DeviceMemory = None,
     optimizer: Annotated[Optimizer | None, typer.Option(help="In place of the configuration's.")] = None,
     precision: Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Of the matrix products.")] = None,
+    device: Annotated[
+        Device | None,
+        typer.Option(help="Whose kernels compute. Default: a CPU's; with --measure, those of what is here."),
+    ] = None,
     activations: Activations = "exact",
     trace: Annotated[bool, typer.Option("--trace", help="Also run the step on tensors without storage.")] = False,
     measure: Annotated[bool, typer.Option("--measure", help="Also run real steps here, and measure.")] = False,
@@ -55,6 +59,12 @@ def memory(
     """
     if activations == "writeup" and (trace or measure):
         raise UsageError("--trace and --measure check the exact figures; leave out --activations writeup")
+    if device is None:
+        device = fastest_device() if measure else "cpu"
+    elif measure and device != fastest_device():
+        raise UsageError(f"--measure runs on this machine's {fastest_device()}; leave out --device {device}")
+    if trace and device == "cuda":
+        raise UsageError("--trace follows a CPU's kernels; leave it out for a GPU")
     console = Console(json=json, quiet=quiet)
     if precision is None:
         console.note(
@@ -66,6 +76,7 @@ def memory(
             optimizer=optimizer or plan.optimizer,
             precision=precision or ("bf16" if plan.precision == "bf16" else "fp32"),
             grad_accumulation=plan.grad_accumulation,
+            device=device,
         )
         size = batch_size or plan.batch_size
         if size % training.grad_accumulation:
@@ -75,6 +86,13 @@ def memory(
     console.result(
         records[0] if len(records) == 1 else {"models": records}, memory_report.text(records, explain=explain)
     )
+
+
+def fastest_device() -> Device:
+    """What `--measure` runs on."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def memory_record(
@@ -99,7 +117,9 @@ def memory_record(
         **asdict(estimate(plan.shape, batch_size, training)),
         **size(plan.shape, training),
         "device_memory_bytes": None if device_memory is None else device_memory * GIGA,
-        "kept_bytes": asdict(kept_activations(plan.shape, micro_batch, training.precision)) if exact else None,
+        "kept_bytes": asdict(kept_activations(plan.shape, micro_batch, training.precision, training.device))
+        if exact
+        else None,
         "moments_bytes": Moments(plan.shape, batch_size, training).all() if exact else None,
         "alternatives": {name: size(*change) for name, change in changes.items()},
         "kv_cache_bytes_per_sequence": kv_cache_bytes(plan.shape, training.precision),

@@ -48,6 +48,7 @@ def peak_table(records: Sequence[Record], *, explain: bool) -> str:
         ),
         amounts("fixed", "their sum", records, "fixed_bytes"),
         amounts(f"activations a sample, {first['activations']}", activations, records, "activation_bytes_per_sample"),
+        *([amounts("the matrix library's own", "2 * 2**25", records, "workspace_bytes")] * (first["device"] == "cuda")),
         ["batch size", "", *(f"{record['batch_size']:,}" for record in records)],
         amounts(f"peak of a step, {first['precision']}", "", records, "total_bytes"),
         ["reached", "", *(record["peak_during"] for record in records)],
@@ -86,7 +87,7 @@ def check_rows(records: Sequence[Record]) -> list[list[str]]:
 def kept_table(record: Record, *, explain: bool) -> str:
     """What autograd keeps of one micro-batch."""
     shape, micro_batch = ModelShape(**record["shape"]), record["batch_size"] // record["grad_accumulation"]
-    formulas, counts = kept_formulas(shape, micro_batch, record["precision"]), times_kept(shape)
+    formulas, counts = kept_formulas(shape, micro_batch, record["precision"], record["device"]), times_kept(shape)
     rows = []
     for key, label in KEPT.items():
         one, every = record["kept_bytes"][key], counts[key] * record["kept_bytes"][key]

@@ -42,6 +42,8 @@ class TrainConfig(Table):
     """Arithmetic of the matrix products; auto takes bf16 where the device has it in hardware."""
     compile: Literal["auto", "on", "off"] = "auto"
     """torch.compile; auto turns it on for long runs on a GPU."""
+    deterministic: bool = True
+    """On a GPU, only kernels that always add in the same order, so that runs repeat and resume to the bit."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest present."""
     eval_every: Steps = 250

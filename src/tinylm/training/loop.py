@@ -85,9 +85,10 @@ class Trainer:
         waiting = time.perf_counter()
         inputs, targets = self._batch_of(step)
         data_seconds = time.perf_counter() - waiting
-        loss = self.gradients.compute(inputs, targets)
-        grad_norm = clip_gradients(self.model.parameters(), self.config.optim.max_grad_norm or math.inf)
-        figures = self._update(step, torch.stack((loss, grad_norm)))
+        with self.execution.repeatable():
+            loss = self.gradients.compute(inputs, targets)
+            grad_norm = clip_gradients(self.model.parameters(), self.config.optim.max_grad_norm or math.inf)
+            figures = self._update(step, torch.stack((loss, grad_norm)))
         self.optimizer.zero_grad(set_to_none=True)
         self.steps_done = step
         self._launched.append(Launched.now(step, lr, self.fraction, data_seconds, figures))
