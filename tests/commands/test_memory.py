@@ -43,12 +43,14 @@ def test_json_has_the_promised_keys(predicted: Callable[..., dict[str, Any]]) ->
 
 
 def test_a_gpu_s_kernels_keep_less_and_take_a_workspace(predicted: Callable[..., dict[str, Any]]) -> None:
-    """--device cuda: no second copy of attention's output in any block, and 64 MiB for the matrix library."""
+    """--device cuda: in fp32 no second copy of attention's output in any block, and 64 MiB for the matrix library."""
     options = ["--preset", "tinystories", "--batch-size", "32"]
     cpu, cuda = predicted(*options), predicted(*options, "--device", "cuda")
     assert (cpu["device"], cuda["device"]) == ("cpu", "cuda")
     copies = 8 * 32 * 256 * 512 * 4
     assert cpu["total_bytes"] - cuda["total_bytes"] == copies - 2**26
+    halves = predicted(*options, "--precision", "bf16"), predicted(*options, "--precision", "bf16", "--device", "cuda")
+    assert halves[1]["total_bytes"] - halves[0]["total_bytes"] == 2**26
     assert (cpu["workspace_bytes"], cuda["workspace_bytes"]) == (0, 2**26)
 
 

@@ -96,6 +96,7 @@ def test_complete_run_is_reported_again(invoke: Invoke, prepared: Path, tmp_path
     assert weights(tmp_path / "run", 12) == before
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # the compiler's own
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("kind", ["adamw", "muon", "normuon"])
 def test_resume_gives_the_same_bits(kind: str, device: str, invoke: Invoke, prepared: Path, tmp_path: Path) -> None:

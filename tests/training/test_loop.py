@@ -17,7 +17,7 @@ TOKENS = np.random.default_rng(0).integers(0, 50, 2000).astype(np.uint16)
 MODEL = {"vocab_size": 50, "context_length": 8, "d_model": 16, "num_layers": 2, "num_heads": 2, "d_ff": 32}
 
 
-WIDE = {"vocab_size": 2000, "context_length": 128, "d_model": 128, "d_ff": 256}
+WIDE = {"vocab_size": 2000, "context_length": 128, "d_model": 128, "d_ff": 256, "num_layers": 3}
 """Enough work that a GPU spreads it over its cores."""
 ALL_OPTIONS = {
     "feed_forward": "relu2",
@@ -209,6 +209,7 @@ def test_a_step_that_diverges_stays_out_of_the_average() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # the compiler's own
 @pytest.mark.parametrize("options", [{}, {"attention": "manual"}, ALL_OPTIONS], ids=["fused", "manual", "all options"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("compile", ["off", "on"])

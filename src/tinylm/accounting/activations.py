@@ -5,7 +5,8 @@ and what the backward pass needs on top at its most demanding moments. Tests com
 they fail when the model begins to keep something else.
 
 The residual stream, the norms and the loss are float32 under either precision; inputs and outputs of matrix products
-are as wide as the precision says, and bf16 keeps a copy of each matrix.
+are as wide as the precision says, and bf16 keeps a copy of each matrix. Not counted on a GPU: that in bf16 attention
+written out has its exponentials in float32, and that the allocator's blocks can be a megabyte larger than was asked.
 """
 
 from dataclasses import dataclass, fields
@@ -16,7 +17,7 @@ from tinylm.accounting.shape import ModelShape
 
 Precision = Literal["fp32", "bf16"]
 Device = Literal["cpu", "cuda"]
-"""Whose kernels compute: they lay out attention's output differently."""
+"""Whose kernels compute: in fp32 they lay out attention's output differently."""
 
 FP32 = 4
 WIDTH = {"fp32": 4, "bf16": 2}
@@ -125,7 +126,8 @@ def attention_rows(shape: ModelShape, batch_size: int, width: int, device: Devic
         return 4 + 3 * norm_keeps_stack  # the batched products take copies
     new_query_and_key = rope or shape.qk_norm
     stack = 3 * (norm_keeps_stack or not (new_query_and_key and extra_value))
-    laid_out_anew = rope and not manual and device == "cpu"  # the fused output, which there follows the rotated query
+    by_tokens = device == "cuda" and width == FP32  # that kernel's output; the others' is laid out as the rotated query
+    laid_out_anew = rope and not manual and not by_tokens
     return stack + 2 * new_query_and_key + extra_value + 1 + laid_out_anew
 
 

@@ -49,7 +49,8 @@ def traced_bytes(shape: ModelShape, batch_size: int, training: Training) -> int:
 def measured_bytes(shape: ModelShape, batch_size: int, training: Training) -> int:
     """Peak of the second step of a real training on this machine's fastest device.
 
-    Raises: TinylmError when the first step's gradient is not finite, for then the optimizer has no state yet.
+    Raises: TinylmError when the device is short of memory, so that the step went on in smaller micro-batches, and when
+    the first step's gradient is not finite, for then the optimizer has no state yet.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would announce itself on stderr
     import numpy as np
@@ -64,6 +65,10 @@ def measured_bytes(shape: ModelShape, batch_size: int, training: Training) -> in
     trainer = Trainer(config, tokens, tokens, execution)
     if not math.isfinite(trainer.step().grad_norm):
         raise TinylmError("this model's first gradient is not finite, so there is no whole step to measure")
+    if trainer.gradients.grad_accumulation != training.grad_accumulation:
+        raise TinylmError(
+            f"the device is short of memory, so there is no such step to measure: {trainer.gradients.notes[0]}"
+        )
     state = [tensor for tensors in trainer.optimizer.state.values() for tensor in tensors.values()]
     held = [*trainer.model.parameters(), *trainer.model.buffers(), *state]
     return allocated_peak_bytes(trainer.step, execution.device, held)
