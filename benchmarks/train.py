@@ -40,6 +40,7 @@ from tinylm.commands.console import bytes_text, table
 from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.configs.run import DataConfig, RunConfig, TrainConfig
+from tinylm.model.attention import sdpa_attention
 from tinylm.training.device import Execution, choose_execution
 from tinylm.training.loop import Trainer
 from tinylm.training.profiling import top_operations
@@ -273,7 +274,7 @@ def ceiling_steps(task: Task) -> Steps:
                     y @ weight.T
                     x.T @ y
             for _ in range(shape.num_layers):
-                mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+                mixed = sdpa_attention(query, key, value)
                 torch.autograd.grad(mixed, (query, key, value), gradient)
 
     return steps

@@ -49,8 +49,8 @@ def test_a_gpu_s_kernels_keep_less_and_take_a_workspace(predicted: Callable[...,
     assert (cpu["device"], cuda["device"]) == ("cpu", "cuda")
     copies = 8 * 32 * 256 * 512 * 4
     assert cpu["total_bytes"] - cuda["total_bytes"] == copies - 2**26
-    halves = predicted(*options, "--precision", "bf16"), predicted(*options, "--precision", "bf16", "--device", "cuda")
-    assert halves[1]["total_bytes"] - halves[0]["total_bytes"] == 2**26
+    options += ["--precision", "bf16", "--context-length", "1024"]  # too long for a CPU's products around a softmax
+    assert predicted(*options, "--device", "cuda")["total_bytes"] - predicted(*options)["total_bytes"] == 2**26
     assert (cpu["workspace_bytes"], cuda["workspace_bytes"]) == (0, 2**26)
 
 

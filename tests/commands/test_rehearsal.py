@@ -35,6 +35,11 @@ CASES = {
     "small vocabulary: the peak is in a block": ({"vocab_size": 20, "d_ff": 300}, 8, Training()),
     "small vocabulary, ReLU squared": ({"vocab_size": 20, "d_ff": 300, "feed_forward": "relu2"}, 8, Training()),
     "small vocabulary, manual": ({"vocab_size": 20, "attention": "manual", "context_length": 128}, 2, Training()),
+    "small vocabulary, long, bf16: the peak is in attention": (
+        {"vocab_size": 20, "context_length": 256},
+        4,
+        Training(precision="bf16"),
+    ),
     "QK-norm": ({"qk_norm": True}, 8, Training()),
     "QK-norm, small vocabulary, no rope": (
         {"vocab_size": 20, "context_length": 128, "qk_norm": True, "position": "none"},

@@ -5,8 +5,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tinylm.accounting import activations
 from tinylm.model import MultiHeadSelfAttention, RMSNorm, RotaryEmbedding
-from tinylm.model.attention import CausalAttention, KeyValueCache, causal_mask, manual_attention, sdpa_attention
+from tinylm.model.attention import (
+    LONGEST_UNFUSED,
+    CausalAttention,
+    KeyValueCache,
+    causal_mask,
+    manual_attention,
+    sdpa_attention,
+    unfused_attention,
+)
 from tinylm.model.layers import Norm
 
 D_MODEL, HEADS, SEQ = 16, 4, 10
@@ -32,6 +41,11 @@ def test_equals_torch(attention: CausalAttention) -> None:
     torch.testing.assert_close(layer(x), oracle(x, x, x, attn_mask=not_allowed, need_weights=False)[0])
 
 
+def fused(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """PyTorch's kernel."""
+    return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+
+
 @pytest.mark.parametrize("num_queries", [1, 3, SEQ])
 def test_manual_and_sdpa_agree(num_queries: int) -> None:
     """Both implementations give the same values and gradients, also when only the last positions ask."""
@@ -40,6 +54,31 @@ def test_manual_and_sdpa_agree(num_queries: int) -> None:
     outputs = [attend(*inputs) for attend in (manual_attention, sdpa_attention)]
     torch.testing.assert_close(outputs[0], outputs[1])
     torch.testing.assert_close(*(torch.autograd.grad(output, inputs, upstream) for output in outputs))
+
+
+@pytest.mark.parametrize(("length", "kernel"), [(1, unfused_attention), (512, unfused_attention), (513, fused)])
+def test_short_sequences_in_bf16_take_products_on_a_cpu(length: int, kernel: CausalAttention) -> None:
+    """Up to 512 positions bit for bit those of `unfused_attention`, beyond and in float32 PyTorch's fused kernel's."""
+    torch.manual_seed(0)
+    parts = [torch.randn(2, 3, length, 16) for _ in range(3)]
+    halves = [part.bfloat16() for part in parts]
+    assert torch.equal(sdpa_attention(*halves), kernel(*halves))
+    assert torch.equal(sdpa_attention(*parts), fused(*parts))
+
+
+def test_unfused_attention_is_causal_attention() -> None:
+    """In float64 equal to PyTorch's, with its gradients; in bf16 within its rounding. Accounting knows its limit."""
+    torch.manual_seed(0)
+    parts = [torch.randn(2, 3, 40, 16, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    ours, theirs = unfused_attention(*parts), fused(*parts)
+    torch.testing.assert_close(ours, theirs)
+    seed = torch.randn_like(ours)
+    gradients = zip(torch.autograd.grad(ours, parts, seed), torch.autograd.grad(theirs, parts, seed), strict=True)
+    for one, two in gradients:
+        torch.testing.assert_close(one, two)
+    rounded = unfused_attention(*(part.bfloat16() for part in parts))
+    torch.testing.assert_close(rounded.double(), theirs, atol=2e-2, rtol=2e-2)
+    assert activations.LONGEST_UNFUSED == LONGEST_UNFUSED
 
 
 def test_causal_mask_aligns_the_last_query_with_the_last_key() -> None:

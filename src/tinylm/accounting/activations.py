@@ -23,6 +23,11 @@ FP32 = 4
 WIDTH = {"fp32": 4, "bf16": 2}
 TOKEN_ID = 8
 
+Attention = Literal["fused", "unfused", "manual"]
+"""What `model.attention` computes with: one kernel; library products and softmax; or its own, written out."""
+LONGEST_UNFUSED = 512
+"""As `model.attention` has it."""
+
 FEED_FORWARD_KEPT = {"swiglu": 5, "silu": 3, "relu2": 2}
 """Tensors of d_ff: gate, up, sigmoid(gate), silu(gate) and their product; or up, sigmoid(up) and silu(up); or relu(up)
 and its square."""
@@ -108,11 +113,23 @@ def kept_by_attention(
     kept += (1 + attention_rows(shape, batch_size, width, device, extra_value=extra_value)) * width * tokens * d_model
     if shape.position == "rope":
         kept += 4 * FP32 * length * (shape.d_head // 2)  # cosines and sines, for query and for key
+    scores = width * tokens * length * heads
+    match attention_kernel(shape, width, device):
+        case "fused":
+            return kept + FP32 * tokens * heads  # logarithms of the sums
+        case "unfused":
+            return kept + scores  # probabilities
+        case "manual":
+            maxima_and_sums = 2 * width * tokens * heads
+            return kept + 3 * scores + maxima_and_sums + length**2  # masked, exponentials, probabilities; the mask
+
+
+def attention_kernel(shape: ModelShape, width: int, device: Device) -> Attention:
+    """Which of its ways `model.attention` takes."""
     if shape.attention == "manual":
-        scores = 3 * width * tokens * length * heads  # masked scores, exponentials, probabilities
-        maxima_and_sums = 2 * width * tokens * heads
-        return kept + scores + maxima_and_sums + length**2  # the mask
-    return kept + FP32 * tokens * heads  # logarithms of the sums
+        return "manual"
+    short = shape.context_length <= LONGEST_UNFUSED
+    return "unfused" if short and width < FP32 and device == "cpu" else "fused"
 
 
 def attention_rows(shape: ModelShape, batch_size: int, width: int, device: Device, *, extra_value: bool = False) -> int:
@@ -120,14 +137,14 @@ def attention_rows(shape: ModelShape, batch_size: int, width: int, device: Devic
 
     Where all three of them were made anew (rotated or normalised, with an extra value), nothing keeps the stack.
     """
-    rope, manual = shape.position == "rope", shape.attention == "manual"
+    rope, fused = shape.position == "rope", attention_kernel(shape, width, device) == "fused"
     norm_keeps_stack = shape.qk_norm and width == FP32  # a bf16 one is kept as a float32 copy, by `kept_by_qk_norm`
-    if manual and batch_size > 1:
+    if not fused and batch_size > 1:
         return 4 + 3 * norm_keeps_stack  # the batched products take copies
     new_query_and_key = rope or shape.qk_norm
     stack = 3 * (norm_keeps_stack or not (new_query_and_key and extra_value))
     by_tokens = device == "cuda" and width == FP32  # that kernel's output; the others' is laid out as the rotated query
-    laid_out_anew = rope and not manual and not by_tokens
+    laid_out_anew = rope and fused and not by_tokens
     return stack + 2 * new_query_and_key + extra_value + 1 + laid_out_anew
 
 
@@ -158,12 +175,11 @@ def loss_workspace(shape: ModelShape, tokens: int) -> int:
     return 2 * logits if shape.attention == "sdpa" else logits + tokens * shape.vocab_size
 
 
-def attention_workspace(shape: ModelShape, tokens: int, width: int) -> int:
-    """Gradients inside attention: query's, key's and value's; or four matrices of scores less the output's."""
-    row = width * tokens * shape.d_model
-    if shape.attention == "sdpa":
-        return 3 * row
-    return 4 * width * tokens * shape.context_length * shape.num_heads - row
+def attention_workspace(shape: ModelShape, tokens: int, width: int, device: Device) -> int:
+    """Gradients inside attention: query's, key's and value's; or two or four matrices of scores less the output's."""
+    row, scores = width * tokens * shape.d_model, width * tokens * shape.context_length * shape.num_heads
+    kernel = attention_kernel(shape, width, device)
+    return 3 * row if kernel == "fused" else {"unfused": 2, "manual": 4}[kernel] * scores - row
 
 
 def feed_forward_workspace(shape: ModelShape, tokens: int, width: int) -> int:

@@ -8,6 +8,7 @@ from tinylm.accounting.activations import (
     WIDTH,
     Device,
     Precision,
+    attention_kernel,
     attention_rows,
     logit_tensors,
     skips_keep,
@@ -112,6 +113,10 @@ def attention_formula(
     rest = " + 16 * S * (D // H // 2)" if shape.position == "rope" else ""
     if shape.qk_norm:
         rest += f" + 4 * B * S * ({2 if precision == 'fp32' else 4} * D + 2 * H)"
-    if shape.attention == "sdpa":
-        return f"E * B * S * {rows} * D + 4 * B * S * H{rest}"
-    return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{rest}"
+    match attention_kernel(shape, WIDTH[precision], device):
+        case "fused":
+            return f"E * B * S * {rows} * D + 4 * B * S * H{rest}"
+        case "unfused":
+            return f"E * B * S * ({rows} * D + H * S){rest}"
+        case "manual":
+            return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{rest}"

@@ -41,6 +41,7 @@ class Moments:
     def __init__(self, shape: ModelShape, batch_size: int, training: Training) -> None:
         self.shape = shape
         self.optimizer: Optimizer = training.optimizer
+        self.device: Device = training.device
         self.width = WIDTH[training.precision]
         self.counts = count_parameters(shape)
         micro_batch = batch_size // training.grad_accumulation
@@ -115,7 +116,11 @@ class Moments:
         """In the same block, after the feed-forward has let go of what it kept."""
         kept = self.blocks(remaining - 1) + self.kept_by_attention(remaining)
         done = self.counts.per_block.feed_forward + self.shape.d_model**2
-        return kept + attention_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, done)
+        return (
+            kept
+            + attention_workspace(self.shape, self.tokens, self.width, self.device)
+            + self.gradients(remaining, done)
+        )
 
     def gradients(self, remaining: int, of_this_block: int) -> int:
         """Of the stream, and of the parameters passed so far: with a tied head, its part waits for the embedding's."""

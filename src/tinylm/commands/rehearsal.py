@@ -1,12 +1,12 @@
 """A training step without a run: on tensors that occupy nothing, or for real on made-up tokens."""
 
 import math
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tinylm.accounting.moments import Training
 from tinylm.accounting.shape import ModelShape
+from tinylm.commands.torch_environment import prepare_torch_environment
 from tinylm.errors import TinylmError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def measured_bytes(shape: ModelShape, batch_size: int, training: Training) -> in
     Raises: TinylmError when the device is short of memory, so that the step went on in smaller micro-batches, and when
     the first step's gradient is not finite, for then the optimizer has no state yet.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would announce itself on stderr
+    prepare_torch_environment()
     import numpy as np
 
     from tinylm.accounting.tracing import allocated_peak_bytes

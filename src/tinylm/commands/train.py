@@ -1,6 +1,5 @@
 """`tinylm train`: a configuration becomes a run directory."""
 
-import os
 import signal
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 
 from tinylm.commands import options
 from tinylm.commands.console import Console
+from tinylm.commands.torch_environment import prepare_torch_environment
 from tinylm.commands.train_report import draw_curve, end_text, follow
 from tinylm.errors import NegativeResultError, StoppedError
 
@@ -68,7 +68,7 @@ def train(
 
 
 def _train(config: "RunConfig", out: Path, console: Console, *, force: bool, profile_steps: int) -> None:
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would announce itself on stderr
+    prepare_torch_environment()
     from tinylm.training.run import train_run
     from tinylm.training.run_directory import RunDirectory
 

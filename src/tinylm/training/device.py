@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +58,6 @@ class Execution:
             keep_freed_memory()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high" if self.precision == "bf16" else "highest")
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # with any other, its results may differ
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # takes time
 
     def measured(self) -> "Measurement":
