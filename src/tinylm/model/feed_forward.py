@@ -1,5 +1,7 @@
 """The position-wise feed-forward networks."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from tinylm.model.functional import relu_squared, silu
@@ -23,11 +25,13 @@ class SwiGLU(nn.Module):
         return self.down(silu(gate) * up)
 
 
-class SiLUFeedForward(nn.Module):
-    """down(silu(up(x))), two matrices; as many parameters as SwiGLU with 3/2 of its d_ff.
+class TwoMatrixFeedForward(nn.Module):
+    """down(activation(up(x))), two matrices; as many parameters as SwiGLU with 3/2 of its d_ff.
 
     (..., d_model) -> (..., d_model)
     """
+
+    activation: Callable[[Tensor], Tensor]
 
     def __init__(self, d_model: int, d_ff: int) -> None:
         super().__init__()
@@ -35,19 +39,16 @@ class SiLUFeedForward(nn.Module):
         self.down = Linear(d_ff, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(silu(self.up(x)))
+        return self.down(self.activation(self.up(x)))
 
 
-class ReLUSquaredFeedForward(nn.Module):
-    """down(relu(up(x))^2), two matrices (arXiv 2109.08668).
+class SiLUFeedForward(TwoMatrixFeedForward):
+    """down(silu(up(x)))."""
 
-    (..., d_model) -> (..., d_model)
-    """
+    activation = staticmethod(silu)
 
-    def __init__(self, d_model: int, d_ff: int) -> None:
-        super().__init__()
-        self.up = Linear(d_model, d_ff)
-        self.down = Linear(d_ff, d_model)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down(relu_squared(self.up(x)))
+class ReLUSquaredFeedForward(TwoMatrixFeedForward):
+    """down(relu(up(x))^2) (arXiv 2109.08668)."""
+
+    activation = staticmethod(relu_squared)
