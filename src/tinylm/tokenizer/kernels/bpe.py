@@ -15,7 +15,7 @@ POSITION_BITS = 40
 POSITION_MASK = np.int64((1 << POSITION_BITS) - 1)
 
 
-@kernel()
+@kernel(forceinline=True)
 def encode_pretoken(text, at, length, table, ids, ranks, out, count):
     """Write the ids of the pre-token `text[at:at + length]` to `out` from index `count` on; returns the new count.
 
@@ -32,7 +32,7 @@ def encode_pretoken(text, at, length, table, ids, ranks, out, count):
     return count + last + 1
 
 
-@kernel()
+@kernel(forceinline=True)
 def merge_by_search(table, ids, ranks, last):
     """Merge `ids[:last + 1]` as far as it goes; returns the new last index. `ranks[i]` is that of ids i and i + 1.
 
