@@ -36,8 +36,8 @@ def encoded(word: bytes, merges: Mapping[tuple[int, int], tuple[int, int]], *, b
     out = np.empty(len(word) + 1, np.uint16)
     if by_heap:
         return out[: encode_by_heap(text, 0, len(word), table, out, 0)].tolist()
-    scratch = (np.empty(SHORT_PRETOKEN, np.int32), np.empty(SHORT_PRETOKEN, np.int32))
-    return out[: encode_pretoken(text, 0, len(word), table, *scratch, out, 0)].tolist()
+    tokens = np.empty(SHORT_PRETOKEN, np.int64)
+    return out[: encode_pretoken(text, 0, len(word), table, tokens, out, 0)].tolist()
 
 
 @pytest.mark.parametrize("by_heap", [False, True])
@@ -53,6 +53,6 @@ def test_a_pair_across_the_end_is_not_merged() -> None:
     """What follows the pre-token in the text is none of its business."""
     table, text = new_merge_table(range(256), {(97, 98): (0, 300)}), Chunk.of(b"ab" * 30).text
     out = np.empty(64, np.uint16)
-    scratch = (np.empty(SHORT_PRETOKEN, np.int32), np.empty(SHORT_PRETOKEN, np.int32))
-    assert out[: encode_pretoken(text, 0, 1, table, *scratch, out, 0)].tolist() == [97]
+    tokens = np.empty(SHORT_PRETOKEN, np.int64)
+    assert out[: encode_pretoken(text, 0, 1, table, tokens, out, 0)].tolist() == [97]
     assert out[: encode_by_heap(text, 1, 3, table, out, 0)].tolist() == [98, 300]

@@ -3,10 +3,12 @@
 import numpy as np
 
 from tinylm.tokenizer.kernels.kernel import kernel
-from tinylm.tokenizer.kernels.merge_table import NO_MERGE, rank_of
+from tinylm.tokenizer.kernels.merge_table import ID_BITS, NO_MERGE, rank_of
 
 SHORT_PRETOKEN = 48
 """Up to this many bytes, looking through all pairs for the best one is faster than keeping a heap of them."""
+
+ID_MASK = np.int64((1 << ID_BITS) - 1)
 
 ID, RANK, BEFORE, AFTER = range(4)
 """What is known of a token: its id, the rank of it and the next one, and the positions of its neighbours."""
@@ -16,44 +18,53 @@ POSITION_MASK = np.int64((1 << POSITION_BITS) - 1)
 
 
 @kernel(forceinline=True)
-def encode_pretoken(text, at, length, table, ids, ranks, out, count):
+def encode_pretoken(text, at, length, table, tokens, out, count):
     """Write the ids of the pre-token `text[at:at + length]` to `out` from index `count` on; returns the new count.
 
-    `ids` and `ranks` are scratch space for SHORT_PRETOKEN tokens.
+    `tokens` is scratch space for SHORT_PRETOKEN tokens.
     """
     if length > SHORT_PRETOKEN:
         return encode_by_heap(text, at, length, table, out, count)
     for i in range(length):
-        ids[i] = table.byte_ids[text[at + i]]
-        ranks[i] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
-    last = merge_by_search(table, ids, ranks, length - 1)
+        rank = np.int64(table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]])
+        tokens[i] = rank << ID_BITS | table.byte_ids[text[at + i]]
+    last = merge_by_search(table, tokens, length - 1)
     for i in range(last + 1):
-        out[count + i] = ids[i]
+        out[count + i] = tokens[i] & ID_MASK
     return count + last + 1
 
 
 @kernel(forceinline=True)
-def merge_by_search(table, ids, ranks, last):
-    """Merge `ids[:last + 1]` as far as it goes; returns the new last index. `ranks[i]` is that of ids i and i + 1.
+def merge_by_search(table, tokens, last):
+    """Merge `tokens[:last + 1]` as far as it goes; returns the new last index.
 
-    After a merge only the ranks of its two neighbours are looked up.
+    `tokens[i]` is `rank << ID_BITS | id`, the rank that of ids i and i + 1: one comparison, one array to close up. The
+    places of a pair that occurs twice are equal. After a merge only the ranks of its two neighbours are looked up.
     """
     while last > 0:
-        best, best_rank = 0, ranks[0]
+        best, smallest = 0, tokens[0]
         for i in range(1, last):
-            if ranks[i] < best_rank:
-                best, best_rank = i, ranks[i]
-        if best_rank == NO_MERGE:
+            if tokens[i] < smallest:
+                best, smallest = i, tokens[i]
+        rank = smallest >> ID_BITS
+        if rank == NO_MERGE:
             break
-        ids[best] = table.merged_ids[best_rank]
         last -= 1
         for i in range(best + 1, last + 1):
-            ids[i], ranks[i] = ids[i + 1], ranks[i + 1]
+            tokens[i] = tokens[i + 1]
+        tokens[best] = table.merged_ids[rank]
         if best > 0:
-            ranks[best - 1] = rank_of(table, ids[best - 1], ids[best])
+            give_rank(table, tokens, best - 1)
         if best < last:
-            ranks[best] = rank_of(table, ids[best], ids[best + 1])
+            give_rank(table, tokens, best)
     return last
+
+
+@kernel(forceinline=True)
+def give_rank(table, tokens, i):
+    """Look up the rank of the ids i and i + 1."""
+    id = tokens[i] & ID_MASK
+    tokens[i] = rank_of(table, id, tokens[i + 1] & ID_MASK) << ID_BITS | id
 
 
 @kernel(_nrt=True)

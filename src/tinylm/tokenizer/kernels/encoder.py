@@ -50,14 +50,13 @@ class Scratch(NamedTuple):
     """Room to work in."""
 
     batch: Batch
-    ids: npt.NDArray[np.int32]
-    """The tokens of a pre-token that is being merged, and their ranks."""
-    ranks: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.int64]
+    """Those of a pre-token that is being merged, `(SHORT_PRETOKEN,)`."""
 
 
 def new_scratch() -> Scratch:
     """For one thread."""
-    return Scratch(new_batch(), np.empty(SHORT_PRETOKEN, np.int32), np.empty(SHORT_PRETOKEN, np.int32))
+    return Scratch(new_batch(), np.empty(SHORT_PRETOKEN, np.int64))
 
 
 @kernel()
@@ -129,7 +128,7 @@ def encode_missing(text, at, length, low, high, slot, table, cache, scratch, out
         record_slot = find_record(text, at, length, hashed, cache.long)
         if cache.long.slots[record_slot] != FREE:
             return write_record(cache.long, record_slot, length, out, count)
-    stop = encode_pretoken(text, at, length, table, scratch.ids, scratch.ranks, out, count)
+    stop = encode_pretoken(text, at, length, table, scratch.tokens, out, count)
     if length <= LONGEST_KEY and stop - count <= ids_held(2, out):
         keep_short(cache, slot, low, high, out, count, stop)
     else:
