@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinylm.tokenizer.bpe import apply_merges
-from tinylm.tokenizer.kernels.bpe import SHORT_PRETOKEN, encode_by_heap, encode_pretoken
+from tinylm.tokenizer.kernels.bpe import POSITION_BITS, SHORT_PRETOKEN, encode_by_heap, encode_pretoken, sorted_by_rank
 from tinylm.tokenizer.kernels.chunks import Chunk
-from tinylm.tokenizer.kernels.merge_table import new_merge_table
+from tinylm.tokenizer.kernels.merge_table import NO_MERGE, new_merge_table
 
 Merges = dict[tuple[int, int], tuple[int, int]]
 
@@ -47,6 +47,21 @@ def encoded(word: bytes, merges: Mapping[tuple[int, int], tuple[int, int]], *, b
 def test_ids_are_those_of_the_plain_loop(by_heap: bool, word: bytes, merges: Merges) -> None:
     """Lowest rank first, leftmost first, for words on both sides of where the heap takes over."""
     assert encoded(word, merges, by_heap=by_heap) == apply_merges(word, merges)
+
+
+@pytest.mark.parametrize(("cd", "abc"), [(1, 2), (2, 1)])
+def test_pairs_of_bytes_and_those_of_merges_take_turns(cd: int, abc: int) -> None:
+    """The lower rank first, whether the pair was there from the start or came up on the way."""
+    merges = {(97, 98): (0, 300), (99, 100): (cd, 301), (300, 99): (abc, 302)}
+    for by_heap in (False, True):
+        assert encoded(b"abcd" * 20, merges, by_heap=by_heap) == ([300, 301] if cd < abc else [302, 100]) * 20
+
+
+@given(ranks=st.lists(st.integers(0, int(NO_MERGE) - 1) | st.integers(0, 3)))
+def test_sorting_by_rank(ranks: list[int]) -> None:
+    """All ranks that there may be; equal ones stay in order of position."""
+    items = [rank << int(POSITION_BITS) | position for position, rank in enumerate(ranks)]
+    assert sorted_by_rank(np.array([*items, 0, 0], np.int64), len(items))[: len(items)].tolist() == sorted(items)
 
 
 def test_a_pair_across_the_end_is_not_merged() -> None:
