@@ -99,8 +99,9 @@ def write_known(short, i, size, lows, highs, slots, out, count):
     A loop of its own, since what is done with the others would take the registers from it.
     """
     while i < size:
-        slot = second_or_first(short, slots[i], lows[i], highs[i])
-        if load_word(short, slot) != lows[i] or load_word(short, slot + 1) != highs[i]:
+        low, high = load_word(lows, i), load_word(highs, i)
+        slot = second_or_first(short, np.int64(load_word(slots, i)), low, high)
+        if load_word(short, slot) != low or load_word(short, slot + 1) != high:
             break
         count = write_words(short, slot + 2, 2, out, count)
         i += 1
