@@ -66,6 +66,9 @@ def test_batches_are_joined(text: str, times: int) -> None:
     data=st.binary(max_size=150)
     | st.tuples(TEXT, st.binary(max_size=3), TEXT).map(lambda t: t[0].encode() + t[1] + t[2].encode())
 )
+@example(data=b"a" * 63 + "é".encode() + b"\x80")
+@example(data=b"a" * 62 + "天".encode() + b"\x80")
+@example(data=b"a" * 63 + b"\xc3")
 def test_bytes_that_are_not_utf8_are_refused(data: bytes) -> None:
     """A negative number exactly when Python cannot decode the text either."""
     starts = np.empty(STARTS_CAPACITY, np.int64)

@@ -57,9 +57,9 @@ def test_ids_are_those_of_the_plain_tokenizer(tokenizer: Tokenizer, texts: list[
 def test_a_cache_that_is_too_small_changes_nothing(texts: list[str]) -> None:
     """Pre-tokens that drive each other out, and growth on the way, leave the ids as they are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_encoder, "FIRST_CACHE_WORDS", 16)
-        patch.setattr(text_encoder, "LAST_SHORT_WORDS", 64)
-        patch.setattr(text_encoder, "LAST_LONG_WORDS", 64)
+        patch.setattr(text_encoder, "FIRST_CACHE_WORDS", 128)
+        patch.setattr(text_encoder, "LAST_SHORT_WORDS", 256)
+        patch.setattr(text_encoder, "LAST_LONG_WORDS", 256)
         encoder = TextEncoder(TOKENIZER.kernel_vocabulary)
         for text in texts * 2:
             assert encoded(encoder, text) == TOKENIZER.encode(text)
@@ -74,7 +74,8 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for start in range(0, 200_000, 50_000):
         numbers = (f" {i:x}".translate(DIGITS_TO_LETTERS) for i in range(start, start + 50_000))
         assert len(encoded(encoder, "".join(f"{word}{word}qqqqqqqqq" for word in numbers))) > 100_000
-    assert [part.size for part in encoder.cache[:2]] == [1 << 17, 1 << 17]
+    assert encoder.cache.short.size == encoder.cache.long.log.size == 1 << 17
+    assert encoder.cache.long.slots.size == 1 << 15
 
 
 def test_special_stops() -> None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinylm.tokenizer.kernels.unicode_classes import NUM_CODE_POINTS
 from tinylm.tokenizer.kernels.utf8 import character_start, decode_character
 
 
@@ -15,8 +16,9 @@ def padded(data: bytes) -> np.ndarray:
 
 @given(data=st.binary(min_size=1, max_size=5) | st.characters(exclude_categories=["Cs"]).map(str.encode))
 def test_decoding(data: bytes) -> None:
-    """The character that the bytes begin with and its length, or length 0, as in Python."""
+    """The character that the bytes begin with and its length, or length 0, as in Python; always a code point."""
     code_point, length = decode_character(padded(data), 0, len(data))
+    assert code_point < NUM_CODE_POINTS
     for expected in range(1, min(4, len(data)) + 1):
         try:
             character = data[:expected].decode()
@@ -46,12 +48,15 @@ def test_the_ends_of_each_length(code_point: int) -> None:
         b"\xf4\x90\x80\x80",
         b"\xf8\x88\x80\x80\x80",
         b"\xff",
+        b"\xff\x80\x00\x00",
         b"\x80",
     ],
 )
 def test_what_only_looks_like_utf8(data: bytes) -> None:
-    """Overlong forms, surrogates, what is above U+10FFFF, and stray bytes are invalid."""
-    assert decode_character(padded(data), 0, len(data))[1] == 0
+    """Overlong forms, surrogates, what is above U+10FFFF, and stray bytes are invalid; none leaves the class table."""
+    code_point, length = decode_character(padded(data), 0, len(data))
+    assert length == 0
+    assert code_point < NUM_CODE_POINTS
 
 
 def test_the_start_of_a_character() -> None:

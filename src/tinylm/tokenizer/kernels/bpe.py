@@ -3,10 +3,12 @@
 import numpy as np
 
 from tinylm.tokenizer.kernels.kernel import kernel
-from tinylm.tokenizer.kernels.merge_table import NO_MERGE, rank_of
+from tinylm.tokenizer.kernels.merge_table import ID_BITS, NO_MERGE, rank_of
 
 SHORT_PRETOKEN = 48
 """Up to this many bytes, looking through all pairs for the best one is faster than keeping a heap of them."""
+
+ID_MASK = np.int64((1 << ID_BITS) - 1)
 
 ID, RANK, BEFORE, AFTER = range(4)
 """What is known of a token: its id, the rank of it and the next one, and the positions of its neighbours."""
@@ -14,67 +16,79 @@ ID, RANK, BEFORE, AFTER = range(4)
 POSITION_BITS = 40
 POSITION_MASK = np.int64((1 << POSITION_BITS) - 1)
 
+DIGIT_BITS = 7
+"""Of the radix sort: three digits are a rank, and counting 128 of them is nothing to a word that is not short."""
 
-@kernel()
-def encode_pretoken(text, at, length, table, ids, ranks, out, count):
+
+@kernel(forceinline=True)
+def encode_pretoken(text, at, length, table, tokens, out, count):
     """Write the ids of the pre-token `text[at:at + length]` to `out` from index `count` on; returns the new count.
 
-    `ids` and `ranks` are scratch space for SHORT_PRETOKEN tokens.
+    `tokens` is scratch space for SHORT_PRETOKEN tokens.
     """
     if length > SHORT_PRETOKEN:
         return encode_by_heap(text, at, length, table, out, count)
     for i in range(length):
-        ids[i] = table.byte_ids[text[at + i]]
-        ranks[i] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
-    last = merge_by_search(table, ids, ranks, length - 1)
+        rank = np.int64(table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]])
+        tokens[i] = rank << ID_BITS | table.byte_ids[text[at + i]]
+    last = merge_by_search(table, tokens, length - 1)
     for i in range(last + 1):
-        out[count + i] = ids[i]
+        out[count + i] = tokens[i] & ID_MASK
     return count + last + 1
 
 
-@kernel()
-def merge_by_search(table, ids, ranks, last):
-    """Merge `ids[:last + 1]` as far as it goes; returns the new last index. `ranks[i]` is that of ids i and i + 1.
+@kernel(forceinline=True)
+def merge_by_search(table, tokens, last):
+    """Merge `tokens[:last + 1]` as far as it goes; returns the new last index.
 
-    After a merge only the ranks of its two neighbours are looked up.
+    `tokens[i]` is `rank << ID_BITS | id`, the rank that of ids i and i + 1: one comparison, one array to close up. The
+    places of a pair that occurs twice are equal. After a merge only the ranks of its two neighbours are looked up.
     """
     while last > 0:
-        best, best_rank = 0, ranks[0]
+        best, smallest = 0, tokens[0]
         for i in range(1, last):
-            if ranks[i] < best_rank:
-                best, best_rank = i, ranks[i]
-        if best_rank == NO_MERGE:
+            if tokens[i] < smallest:
+                best, smallest = i, tokens[i]
+        rank = smallest >> ID_BITS
+        if rank == NO_MERGE:
             break
-        ids[best] = table.merged_ids[best_rank]
         last -= 1
         for i in range(best + 1, last + 1):
-            ids[i], ranks[i] = ids[i + 1], ranks[i + 1]
+            tokens[i] = tokens[i + 1]
+        tokens[best] = table.merged_ids[rank]
         if best > 0:
-            ranks[best - 1] = rank_of(table, ids[best - 1], ids[best])
+            give_rank(table, tokens, best - 1)
         if best < last:
-            ranks[best] = rank_of(table, ids[best], ids[best + 1])
+            give_rank(table, tokens, best)
     return last
+
+
+@kernel(forceinline=True)
+def give_rank(table, tokens, i):
+    """Look up the rank of the ids i and i + 1."""
+    id = tokens[i] & ID_MASK
+    tokens[i] = rank_of(table, id, tokens[i + 1] & ID_MASK) << ID_BITS | id
 
 
 @kernel(_nrt=True)
 def encode_by_heap(text, at, length, table, out, count):
-    """`encode_pretoken` in O(n log n): tokens are a linked list over their first bytes, mergeable pairs a heap.
+    """`encode_pretoken` in O(n log n): tokens are a linked list over their first bytes, pairs that merges make a heap.
 
-    A heap item is `rank << POSITION_BITS | position`: ordered as wanted. It is out of date when the pair at its
-    position has another rank by now. A merge takes at least one item, adds at most two and removes a token. All that
-    is known of a position stands together, since positions come up in no order that a processor could foresee.
+    The pairs of bytes are sorted, which is faster than to have them in the heap and leaves it a smaller one. An item of
+    either is `rank << POSITION_BITS | position`: ordered as wanted. It is out of date when the pair at its position has
+    another rank by now. A merge takes at least one item, adds at most two and removes a token. All that is known of a
+    position stands together, since positions come up in no order that a processor could foresee.
     """
-    tokens = np.empty((length, 4), np.int32)
+    tokens, pairs, num_pairs = tokens_and_pairs(text, at, length, table)
+    pairs, next_pair = sorted_by_rank(pairs, num_pairs), 0
     heap, size = np.empty(2 * length, np.int64), 0
-    for i in range(length):
-        tokens[i, ID], tokens[i, BEFORE], tokens[i, AFTER] = table.byte_ids[text[at + i]], i - 1, i + 1
-        tokens[i, RANK] = NO_MERGE
-        if i + 1 < length:
-            tokens[i, RANK] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
-            size = push(heap, size, tokens[i, RANK], i)
-    while size > 0:
-        item = heap[0]
-        size = remove_first(heap, size)
+    while next_pair < num_pairs or size > 0:
+        if next_pair < num_pairs and (size == 0 or pairs[next_pair] < heap[0]):
+            item = pairs[next_pair]
+            next_pair += 1
+        else:
+            item = heap[0]
+            size = remove_first(heap, size)
         left = item & POSITION_MASK
         if tokens[left, RANK] != item >> POSITION_BITS:
             continue
@@ -96,6 +110,40 @@ def encode_by_heap(text, at, length, table, out, count):
         count += 1
         i = tokens[i, AFTER]
     return count
+
+
+@kernel(_nrt=True)
+def tokens_and_pairs(text, at, length, table):
+    """A pre-token's bytes as tokens, `(length, 4)`; the items of the pairs that can be merged, and their number."""
+    tokens, pairs, num_pairs = np.empty((length, 4), np.int32), np.empty(length, np.int64), 0
+    for i in range(length):
+        tokens[i, ID], tokens[i, BEFORE], tokens[i, AFTER] = table.byte_ids[text[at + i]], i - 1, i + 1
+        tokens[i, RANK] = NO_MERGE
+        if i + 1 < length:
+            tokens[i, RANK] = table.byte_pairs[np.int64(text[at + i]) << 8 | text[at + i + 1]]
+        pairs[num_pairs] = np.int64(tokens[i, RANK]) << POSITION_BITS | i
+        num_pairs += tokens[i, RANK] != NO_MERGE
+    return tokens, pairs, num_pairs
+
+
+@kernel(_nrt=True)
+def sorted_by_rank(items, size):
+    """The first `size` items, which come in order of position, by rank and position: a radix sort, digit by digit."""
+    other, starts = np.empty(size, np.int64), np.empty(1 << DIGIT_BITS, np.int64)
+    for shift in range(POSITION_BITS, POSITION_BITS + ID_BITS, DIGIT_BITS):
+        for digit in range(starts.size):
+            starts[digit] = 0
+        for i in range(size):
+            starts[items[i] >> shift & starts.size - 1] += 1
+        start = 0
+        for digit in range(starts.size):
+            starts[digit], start = start, start + starts[digit]
+        for i in range(size):
+            digit = items[i] >> shift & starts.size - 1
+            other[starts[digit]] = items[i]
+            starts[digit] += 1
+        items, other = other, items
+    return items
 
 
 @kernel()

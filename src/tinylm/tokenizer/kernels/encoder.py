@@ -6,8 +6,7 @@ one of them or nowhere, and a new one drives out the older. So memory is bounded
     key (15 bytes), length (1)  |  up to 7 ids of 16 bits or 3 of 32, their number
 
 A hit compares two words and writes the other two out whole: what lies behind the last id is overwritten by the ids of
-the next pre-token. Pre-tokens of up to 31 bytes, or of more ids, have a cache with slots of 64 bytes; what does not fit
-there either is merged each time.
+the next pre-token. Longer pre-tokens, and those of more ids, are in `long_cache`.
 """
 
 from typing import NamedTuple
@@ -21,20 +20,17 @@ from tinylm.tokenizer.kernels.intrinsics import load_word, store_word
 from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.keys import (
     LONGEST_KEY,
-    LONGEST_LONG_KEY,
     SLOT_WORDS,
     SPECIAL,
     copy,
     first_slot,
+    hash_bytes,
     hash_key,
-    hash_long,
-    long_key,
 )
+from tinylm.tokenizer.kernels.long_cache import FREE, LongCache, find_record, keep_record, write_record
 
 SET_WORDS = 2 * SLOT_WORDS
-"""A set of two short slots, or a long slot: 64 bytes."""
-
-SHORT, LONG = 0, 1
+"""A set of two slots: 64 bytes."""
 
 SLACK_IDS = 32
 """Ids written beyond the last one that counts, at most."""
@@ -45,24 +41,22 @@ class Cache(NamedTuple):
 
     short: npt.NDArray[np.uint64]
     """Sets of two slots of four words."""
-    long: npt.NDArray[np.uint64]
-    """Slots of eight words."""
     stored: npt.NDArray[np.int64]
-    """How many pre-tokens have been put into each."""
+    """How many pre-tokens have been put into it, `(1,)`."""
+    long: LongCache
 
 
 class Scratch(NamedTuple):
     """Room to work in."""
 
     batch: Batch
-    ids: npt.NDArray[np.int32]
-    """The tokens of a pre-token that is being merged, and their ranks."""
-    ranks: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.int64]
+    """Those of a pre-token that is being merged, `(SHORT_PRETOKEN,)`."""
 
 
 def new_scratch() -> Scratch:
     """For one thread."""
-    return Scratch(new_batch(), np.empty(SHORT_PRETOKEN, np.int32), np.empty(SHORT_PRETOKEN, np.int32))
+    return Scratch(new_batch(), np.empty(SHORT_PRETOKEN, np.int64))
 
 
 @kernel()
@@ -87,15 +81,31 @@ def encode_text(text, end, specials, classes, table, cache, scratch, out):
 def encode_batch(text, size, table, cache, scratch, out, count):
     """Append the ids of a batch of `size` pre-tokens; returns the new count."""
     starts, lows, highs, slots, _ = scratch.batch
-    short = cache.short
-    for i in range(size):
-        slot = second_or_first(short, slots[i], lows[i], highs[i])
-        if load_word(short, slot) == lows[i] and load_word(short, slot + 1) == highs[i]:
-            count = write_words(short, slot + 2, 2, out, count)
-        else:
-            length = starts[i + 1] - starts[i]
-            count = encode_missing(text, starts[i], length, lows[i], highs[i], slot, table, cache, scratch, out, count)
-    return count
+    i = 0
+    while True:
+        i, count = write_known(cache.short, i, size, lows, highs, slots, out, count)
+        if i == size:
+            return count
+        length = starts[i + 1] - starts[i]
+        slot = slots[i]
+        count = encode_missing(text, starts[i], length, lows[i], highs[i], slot, table, cache, scratch, out, count)
+        i += 1
+
+
+@kernel(forceinline=True)
+def write_known(short, i, size, lows, highs, slots, out, count):
+    """Append the ids of pre-tokens from `i` on as long as the short cache has them; returns the next `i` and count.
+
+    A loop of its own, since what is done with the others would take the registers from it.
+    """
+    while i < size:
+        low, high = load_word(lows, i), load_word(highs, i)
+        slot = second_or_first(short, np.int64(load_word(slots, i)), low, high)
+        if load_word(short, slot) != low or load_word(short, slot + 1) != high:
+            break
+        count = write_words(short, slot + 2, 2, out, count)
+        i += 1
+    return i, count
 
 
 @kernel(forceinline=True)
@@ -105,52 +115,36 @@ def second_or_first(short, slot, low, high):
     return slot + SLOT_WORDS * np.int64(differences == 0)
 
 
-@kernel()
+@kernel(forceinline=True)
 def encode_missing(text, at, length, low, high, slot, table, cache, scratch, out, count):
-    """Append the ids of a pre-token that the short cache lacks, and remember them where they fit."""
-    if length > ids_held(2, out) and high != SPECIAL:
-        return encode_long(text, at, length, low, high, slot, table, cache, scratch, out, count)
+    """Append the ids of a pre-token that the short cache lacks, and remember them."""
     if high == SPECIAL:
         out[count] = low
-        stop = count + 1
-    else:
-        stop = encode_pretoken(text, at, length, table, scratch.ids, scratch.ranks, out, count)
-    keep_short(cache, slot, low, high, out, count, stop)
-    return stop
-
-
-@kernel()
-def encode_long(text, at, length, low, high, slot, table, cache, scratch, out, count):
-    """The same for a pre-token that may have too many ids for the short cache."""
-    long = cache.long
-    first, second, third, fourth = long_key(text, at, length)
-    long_slot = first_slot(long, hash_long(first, second, third, fourth), SET_WORDS)
-    if (
-        long[long_slot] == first
-        and long[long_slot + 1] == second
-        and long[long_slot + 2] == third
-        and long[long_slot + 3] == fourth
-    ):
-        return write_words(long, long_slot + 4, 4, out, count)
-    stop = encode_pretoken(text, at, length, table, scratch.ids, scratch.ranks, out, count)
+        keep_short(cache, slot, low, high, out, count, count + 1)
+        return count + 1
+    may_be_long = length > ids_held(2, out)
+    hashed, record_slot = low, 0
+    if may_be_long:
+        hashed = hash_key(low, high) if length <= LONGEST_KEY else hash_bytes(text, at, length)
+        record_slot = find_record(text, at, length, hashed, cache.long)
+        if cache.long.slots[record_slot] != FREE:
+            return write_record(cache.long, record_slot, length, out, count)
+    stop = encode_pretoken(text, at, length, table, scratch.tokens, out, count)
     if length <= LONGEST_KEY and stop - count <= ids_held(2, out):
         keep_short(cache, slot, low, high, out, count, stop)
-    elif length <= LONGEST_LONG_KEY and stop - count <= ids_held(4, out):
-        long[long_slot], long[long_slot + 1] = first, second
-        long[long_slot + 2], long[long_slot + 3] = third, fourth
-        keep_words(long, long_slot + 4, 4, out, count, stop)
-        cache.stored[LONG] += 1
+    else:
+        keep_record(text, at, length, hashed, record_slot, cache.long, out, count, stop)
     return stop
 
 
-@kernel()
+@kernel(forceinline=True)
 def keep_short(cache, slot, low, high, out, count, stop):
     """Put the ids `out[count:stop]` of a pre-token into its set of the short cache."""
     short = cache.short
     make_older(short, slot)
     short[slot], short[slot + 1] = low, high
     keep_words(short, slot + 2, 2, out, count, stop)
-    cache.stored[SHORT] += 1
+    cache.stored[0] += 1
 
 
 @kernel(forceinline=True)
@@ -193,12 +187,3 @@ def move_short(old, new):
             new_slot = first_slot(new, hash_key(old[slot], old[slot + 1]), SET_WORDS)
             make_older(new, new_slot)
             copy(old, slot, new, new_slot, SLOT_WORDS)
-
-
-@kernel()
-def move_long(old, new):
-    """Put what an old long cache holds into a new one."""
-    for slot in range(0, old.size, SET_WORDS):
-        if old[slot + 3] != 0:
-            new_slot = first_slot(new, hash_long(old[slot], old[slot + 1], old[slot + 2], old[slot + 3]), SET_WORDS)
-            copy(old, slot, new, new_slot, SET_WORDS)

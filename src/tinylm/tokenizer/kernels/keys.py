@@ -1,6 +1,6 @@
 """Pre-tokens as keys of hash tables: up to fifteen bytes are two integers; longer ones are hashed and compared.
 
-The tables are flat uint64 arrays of slots of four or eight words, none of which lies across two cache lines.
+The tables are flat uint64 arrays of slots of one or four words, none of which lies across two cache lines.
 """
 
 from typing import Any
@@ -12,7 +12,6 @@ from tinylm.tokenizer.kernels.intrinsics import load_word, lowest_bit
 from tinylm.tokenizer.kernels.kernel import kernel
 
 LONGEST_KEY = 15
-LONGEST_LONG_KEY = 31
 SLOT_WORDS = 4
 CACHE_LINE_BYTES = 64
 
@@ -42,15 +41,6 @@ def key(text, at, length):
 
 
 @kernel(forceinline=True)
-def long_key(text, at, length):
-    """The same for up to LONGEST_LONG_KEY bytes, in four words; (1, 0, 0, 0) beyond that."""
-    if length > LONGEST_LONG_KEY:
-        return np.uint64(1), np.uint64(0), np.uint64(0), np.uint64(0)
-    last = key_word(text, at, length, 3) | np.uint64(length) << _LENGTH_SHIFT
-    return key_word(text, at, length, 0), key_word(text, at, length, 1), key_word(text, at, length, 2), last
-
-
-@kernel(forceinline=True)
 def key_word(text, at, length, number):
     """Eight bytes of a pre-token, zeros after its end."""
     return load_word(text, at + 8 * number) & _LOWEST_BYTES[max(0, min(8, length - 8 * number))]
@@ -63,15 +53,9 @@ def hash_key(low, high):
     return (mixed ^ mixed >> _HALF) * _SECOND_FACTOR
 
 
-@kernel(forceinline=True)
-def hash_long(first, second, third, fourth):
-    """The same for the four words of a long key."""
-    return hash_key(hash_key(first, second), hash_key(third, fourth))
-
-
 @kernel()
 def hash_bytes(text, at, length):
-    """The same for any number of bytes, eight at a time. Never 0."""
+    """The same for eight bytes or more, eight at a time. Never 0."""
     hashed = np.uint64(length)
     for i in range(0, length - 8, 8):
         hashed = hash_key(hashed, load_word(text, at + i))

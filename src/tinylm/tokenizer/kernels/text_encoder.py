@@ -9,17 +9,14 @@ import numpy.typing as npt
 from tinylm.tokenizer.kernels.chunks import Chunk, InvalidTextError, specials_in
 from tinylm.tokenizer.kernels.cuts import Specials, new_specials
 from tinylm.tokenizer.kernels.encoder import (
-    LONG,
-    SET_WORDS,
-    SHORT,
     SLACK_IDS,
     Cache,
     encode_text,
-    move_long,
     move_short,
     new_scratch,
 )
 from tinylm.tokenizer.kernels.keys import SLOT_WORDS, aligned_zeros
+from tinylm.tokenizer.kernels.long_cache import move_records, new_long_cache
 from tinylm.tokenizer.kernels.merge_table import MergeTable, new_merge_table
 from tinylm.tokenizer.kernels.unicode_classes import class_table
 
@@ -29,7 +26,7 @@ LAST_LONG_WORDS = 1 << 21
 """The short part grows from a megabyte to 64, the long part to 16, if so many different pre-tokens come."""
 
 FULL_SHARE = 4
-"""A part grows when one of so many slots is taken: those that meet in one place drive each other out."""
+"""The short part grows when one of so many slots is taken: those that meet in one place drive each other out."""
 
 GROWTH = 4
 """So many times larger: each growth costs a move, and memory that the system has to clear."""
@@ -66,8 +63,8 @@ class TextEncoder:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        first = (aligned_zeros(FIRST_CACHE_WORDS, np.uint64), aligned_zeros(FIRST_CACHE_WORDS, np.uint64))
-        self.cache = Cache(*first, np.zeros(2, np.int64))
+        short, stored = aligned_zeros(FIRST_CACHE_WORDS, np.uint64), np.zeros(1, np.int64)
+        self.cache = Cache(short, stored, new_long_cache(FIRST_CACHE_WORDS))
         self._scratch = new_scratch()
 
     def encode(self, chunk: Chunk) -> EncodedChunk:
@@ -84,22 +81,22 @@ class TextEncoder:
 
     def _grow_cache(self) -> None:
         """Enlarge a part of the cache that has become too full."""
-        short, long, stored = self.cache
-        if stored[SHORT] * SLOT_WORDS * FULL_SHARE > short.size < LAST_SHORT_WORDS:
+        short, stored, long = self.cache
+        if stored[0] * SLOT_WORDS * FULL_SHARE > short.size < LAST_SHORT_WORDS:
             self.enlarge_short()
-        if stored[LONG] * SET_WORDS * FULL_SHARE > long.size < LAST_LONG_WORDS:
+        if 2 * long.used[1] > long.log.size < LAST_LONG_WORDS:
             self.enlarge_long()
 
     def enlarge_short(self) -> None:
-        """Enlarge the part for pre-tokens of up to fifteen bytes."""
+        """Enlarge the part for pre-tokens that fit into slots."""
         larger = aligned_zeros(min(GROWTH * self.cache.short.size, LAST_SHORT_WORDS), np.uint64)
         move_short(self.cache.short, larger)
         self.cache = self.cache._replace(short=larger)
 
     def enlarge_long(self) -> None:
-        """Enlarge the part for longer ones."""
-        larger = aligned_zeros(min(GROWTH * self.cache.long.size, LAST_LONG_WORDS), np.uint64)
-        move_long(self.cache.long, larger)
+        """Enlarge the part for all others."""
+        larger = new_long_cache(min(GROWTH * self.cache.long.log.size, LAST_LONG_WORDS))
+        move_records(self.cache.long, larger)
         self.cache = self.cache._replace(long=larger)
 
 

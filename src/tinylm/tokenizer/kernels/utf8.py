@@ -2,17 +2,20 @@
 
 import numpy as np
 
-from tinylm.tokenizer.kernels.intrinsics import lowest_bit
+from tinylm.tokenizer.kernels.intrinsics import lowest_bit, mask_in_range
 from tinylm.tokenizer.kernels.kernel import kernel
-from tinylm.tokenizer.kernels.unicode_classes import DIGIT, LETTER, WHITE
+from tinylm.tokenizer.kernels.unicode_classes import WHITE
 
 NONE = np.uint64(0)
 ONE = np.uint64(1)
 
+LONGEST_CHARACTER = 4
+"""In bytes."""
+
 
 @kernel(forceinline=True)
 def decode_character(text, at, end):
-    """The code point that starts at `text[at]` and its length in bytes; length 0 for what is not UTF-8.
+    """The code point that starts at `text[at]` and its length in bytes; some code point and 0 for what is not UTF-8.
 
     Only the shortest form is valid, surrogates and code points above U+10FFFF are not (RFC 3629).
     """
@@ -30,7 +33,7 @@ def decode_character(text, at, end):
     fourth = np.int64(text[at + 3]) ^ 0x80
     code_point = (lead & 0x07) << 18 | second << 12 | third << 6 | fourth
     well_formed = lead >= 0xF0 and (second | third | fourth) < 0x40 and at + 4 <= end
-    return code_point, 4 if well_formed and 0x10000 <= code_point < 0x110000 and lead < 0xF5 else 0
+    return (code_point, 4) if well_formed and 0x10000 <= code_point < 0x110000 and lead < 0xF5 else (0, 0)
 
 
 @kernel(forceinline=True)
@@ -50,29 +53,35 @@ def classify_multibyte(text, begin, at, end, multibyte, classes):
 
     `multibyte` marks the bytes to look at. All bytes of a character get its class. The fourth mask marks the first byte
     of white space that is followed by something else. The last value is where the text is not UTF-8, or -1.
+
+    No character has to wait for the one before it: where they begin can be seen from the bytes, and whether they follow
+    one another without a gap is asked at the end.
     """
-    letters = digits = white = last_white = NONE
-    while multibyte:
-        bit = lowest_bit(multibyte)
-        position = at + bit
-        if bit == 0:
-            position = character_start(text, begin, at)
+    low = high = last_white = covered = NONE  # the bits of each character's class, at first on its first byte alone
+    continuation = multibyte & mask_in_range(text, at, 0x80, 0xBF)
+    characters = multibyte & ~continuation
+    if continuation & ONE:
+        position = character_start(text, begin, at)
         code_point, length = decode_character(text, position, end)
-        if length <= at + bit - position:
-            return letters, digits, white, last_white, at + bit
-        covered = (ONE << np.uint64(length)) - ONE
-        covered = covered << np.uint64(bit) if position >= at else covered >> np.uint64(at - position)
-        kind = classes[code_point]
-        if kind == LETTER:
-            letters |= covered
-        elif kind == DIGIT:
-            digits |= covered
-        elif kind == WHITE:
-            white |= covered
-            if position >= at and not is_white(text, position + length, end, classes):
-                last_white |= ONE << np.uint64(bit)
-        multibyte &= ~covered
-    return letters, digits, white, last_white, -1
+        kind = np.uint64(classes[code_point])
+        covered = (ONE << np.uint64(length)) - ONE >> np.uint64(at - position)
+        low, high = kind & ONE, kind >> ONE
+    while characters:
+        bit = lowest_bit(characters)
+        characters &= characters - ONE
+        code_point, length = decode_character(text, at + bit, end)
+        kind = np.uint64(classes[code_point])
+        covered |= (ONE << np.uint64(length)) - ONE << np.uint64(bit)
+        low |= (kind & ONE) << np.uint64(bit)
+        high |= kind >> ONE << np.uint64(bit)
+        if kind == np.uint64(WHITE) and not is_white(text, at + bit + length, end, classes):
+            last_white |= ONE << np.uint64(bit)
+    for _ in range(LONGEST_CHARACTER - 1):
+        low |= low << ONE & continuation
+        high |= high << ONE & continuation
+    letters, digits, white = low & ~high, high & ~low, low & high
+    invalid = multibyte & ~covered
+    return letters, digits, white, last_white, at + lowest_bit(invalid) if invalid else -1
 
 
 @kernel(forceinline=True)
