@@ -79,7 +79,8 @@ def encode_by_heap(text, at, length, table, out, count):
     """`encode_pretoken` in O(n log n): tokens are a linked list over their first bytes, pairs that merges make a heap.
 
     The pairs of bytes are sorted, which is faster than to have them in the heap and leaves it a smaller one; the heap
-    then has the array that they are sorted from, as fresh memory takes a third of the time. An item of either is `rank << POSITION_BITS | position`: ordered as wanted. It is out of date when the pair at its position has
+    then has the array that they were sorted from, since the system takes its time to clear a new one. An item of either
+    is `rank << POSITION_BITS | position`: ordered as wanted. It is out of date when the pair at its position has
     another rank by now. A merge takes at least one item, adds at most two and removes a token. All that is known of a
     position stands together, since positions come up in no order that a processor could foresee.
     """
