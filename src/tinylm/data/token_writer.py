@@ -113,8 +113,8 @@ def write_tokens(
             )
             if not journal_path(path).exists():  # it tells what is half-renamed from what is complete
                 write_json(journal_path(path), asdict(journal))
-            rename_for_good(partial_path(offsets_path(path)), offsets_path(path))
-            write_json(info_path(path), info.as_json())
+            partial_path(offsets_path(path)).replace(offsets_path(path))
+            write_json(info_path(path), info.as_json())  # has its own name on disk for good, and the one before it
             rename_for_good(partial_path(path), path)  # last: where it is, the others are
         except BaseException as error:
             if not isinstance(error, KeyboardInterrupt | StoppedError) or not journal_path(path).exists():
