@@ -7,7 +7,8 @@ input to go on, so that a run that was killed can be gone on with.
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -101,6 +102,7 @@ def write_tokens(
                 yield writer
                 tokens.finish()
                 offsets.finish()
+                digest = flushed_and_hashed([tokens_file, offsets_file], partial_path(path))
             info = TokenFileInfo(
                 tokenizer=tokenizer,
                 vocab_size=vocab_size,
@@ -109,7 +111,7 @@ def write_tokens(
                 input_bytes=writer.input_bytes,
                 dtype=tokens.dtype.name,
                 document_offsets=offsets_path(path).name,
-                sha256=sha256(partial_path(path)),
+                sha256=digest,
             )
             if not journal_path(path).exists():  # it tells what is half-renamed from what is complete
                 write_json(journal_path(path), asdict(journal))
@@ -162,6 +164,16 @@ def opened(path: Path, journal: Journal) -> BinaryIO:
     return partial_path(path).open("r+b" if journal.num_tokens else "w+b")
 
 
+def flushed_and_hashed(streams: Sequence[BinaryIO], path: Path) -> str:
+    """Have files on disk, and meanwhile find the SHA-256 of the one at `path`."""
+    with ThreadPoolExecutor(1) as aside:
+        on_disk = [aside.submit(flush_to_disk, stream) for stream in streams]
+        digest = sha256(path)
+        for each in on_disk:
+            each.result()
+    return digest
+
+
 def discard(path: Path) -> None:
     """Remove what is not needed once a token file is complete, or given up."""
     for file in (journal_path(path), partial_path(path), partial_path(offsets_path(path))):
@@ -197,10 +209,10 @@ class ArrayStream:
         flush_to_disk(self._stream)
 
     def finish(self) -> None:
-        """Bring the header up to date."""
+        """Bring the header up to date; not yet on disk."""
         self._stream.seek(0)
         self._write_header()
-        self.flush()
+        self._stream.flush()
 
     def _write_header(self) -> None:
         if self._header:  # numpy leaves room, so that a longer length makes no longer header
