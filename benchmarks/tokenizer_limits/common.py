@@ -41,6 +41,14 @@ class Usage(NamedTuple):
     result: dict[str, Any]
 
 
+def compile_kernels() -> None:
+    """Have all machine code on disk."""
+    from tinylm.tokenizer.kernels import compilation
+
+    for part in compilation.PARTS:
+        compilation.compile_part(part)
+
+
 def show(title: str, headers: Row, rows: Iterator[Row]) -> bool:
     """Print a table; returns whether the outcome, the last column, is nowhere FAILED."""
     found = list(rows)
