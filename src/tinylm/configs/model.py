@@ -49,7 +49,7 @@ class ModelConfig(Table):
     logit_softcap: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Logits become c tanh(logits / c), in training and sampling (Gemma 2, arXiv 2408.00118: c = 30); 0 for none."""
     attention: Literal["sdpa", "manual"] = "sdpa"
-    """PyTorch's fused attention, or ours written out; the same numbers."""
+    """PyTorch's kernels, whichever are fastest, or ours written out; the same numbers."""
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "ModelConfig":
