@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from tinylm.model import RotaryEmbedding
+from tinylm.model.rope import turn_complex, turn_parts
 
 THETA, D_HEAD, CONTEXT = 10_000.0, 16, 64
 
@@ -27,6 +28,18 @@ def test_is_multiplication_by_complex_numbers(rope: RotaryEmbedding) -> None:
     x = torch.randn(2, 3, CONTEXT, D_HEAD)
     positions = torch.arange(CONTEXT)
     torch.testing.assert_close(rope(x, positions).double(), turn_as_complex_numbers(x, positions), rtol=1e-5, atol=1e-6)
+
+
+def test_both_ways_to_turn_are_one() -> None:
+    """In parts, as when compiled or on a GPU, and as complex numbers: the same values and gradients, for strided input."""
+    x = torch.randn(2, 7, 3, D_HEAD, dtype=torch.float64, requires_grad=True)
+    angles = torch.randn(7, D_HEAD // 2, dtype=torch.float64)
+    seed = torch.randn(2, 3, 7, D_HEAD, dtype=torch.float64)
+    results = []
+    for turn in (turn_parts, turn_complex):
+        turned = turn(x.transpose(1, 2), angles.cos(), angles.sin())
+        results.append((turned, *torch.autograd.grad(turned, x, seed)))
+    torch.testing.assert_close(results[0], results[1])
 
 
 def test_positions_may_differ_between_sequences(rope: RotaryEmbedding) -> None:
