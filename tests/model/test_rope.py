@@ -31,7 +31,7 @@ def test_is_multiplication_by_complex_numbers(rope: RotaryEmbedding) -> None:
 
 
 def test_both_ways_to_turn_are_one() -> None:
-    """In parts, as when compiled or on a GPU, and as complex numbers: the same values and gradients, for strided input."""
+    """In parts, as when compiled or on a GPU, and as complex numbers: the same values and gradients."""
     x = torch.randn(2, 7, 3, D_HEAD, dtype=torch.float64, requires_grad=True)
     angles = torch.randn(7, D_HEAD // 2, dtype=torch.float64)
     seed = torch.randn(2, 3, 7, D_HEAD, dtype=torch.float64)
