@@ -46,10 +46,13 @@ def test_a_long_run_of_one_letter_is_not_quadratic() -> None:
     """Ten times the letters take about ten times as long, not a hundred times."""
     merges = {(0, 0): (0, 1), (1, 1): (1, 2), (2, 2): (2, 3)}
 
-    def seconds(length: int) -> float:
+    def once(length: int) -> float:
         started = time.process_time()
         assert apply_merges([0] * length, merges) == [3] * (length // 8)
         return time.process_time() - started
+
+    def seconds(length: int) -> float:
+        return min(once(length) for _ in range(4))  # others on the machine only ever make it slower
 
     assert seconds(80_000) < 40 * seconds(8_000)
 

@@ -82,10 +82,13 @@ def test_a_long_word_is_as_fast_as_many_short_ones() -> None:
     """A merge goes to the places of its pair, not through all of a word that has it."""
     letters = "".join(Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=30_000)).encode()
 
-    def seconds(counts: dict[bytes, int]) -> float:
+    def once(counts: dict[bytes, int]) -> float:
         started = time.process_time()
         assert len(list(merge_words(counts, 1000))) == 1000
         return time.process_time() - started
+
+    def seconds(counts: dict[bytes, int]) -> float:
+        return min(once(counts) for _ in range(4))  # others on the machine only ever make it slower
 
     assert seconds({letters: 1}) < 6 * seconds({letters[i : i + 10]: 1 for i in range(0, len(letters), 10)})
 
