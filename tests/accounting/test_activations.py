@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from tinylm.accounting.activations import Device, Precision, kept_activations, times_kept
+from tinylm.accounting.activations import DeviceType, Precision, kept_activations, times_kept
 from tinylm.accounting.shape import ModelShape
 from tinylm.configs.model import ModelConfig
 from tinylm.configs.run import TrainConfig
@@ -45,13 +45,13 @@ VARIANTS = {
 }
 
 
-def kept_in_total(shape: ModelShape, batch_size: int, precision: Precision, device: Device = "cpu") -> int:
+def kept_in_total(shape: ModelShape, batch_size: int, precision: Precision, device: DeviceType = "cpu") -> int:
     """All blocks, head, loss and token ids."""
     kept, times = asdict(kept_activations(shape, batch_size, precision, device)), times_kept(shape)
     return sum(times[part] * size for part, size in kept.items())
 
 
-def saved_bytes(config: ModelConfig, batch_size: int, precision: Precision, device: Device = "cpu") -> int:
+def saved_bytes(config: ModelConfig, batch_size: int, precision: Precision, device: DeviceType = "cpu") -> int:
     """Bytes of all storages that autograd saved in a forward pass, parameters and buffers aside."""
     model, loss_function = build_model(config, seed=0, device=device), build_loss(config)
     execution = choose_execution(TrainConfig(device=device, precision=precision))

@@ -123,12 +123,19 @@ def test_prediction_and_trace_are_the_measured_peak(case: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("training", [Training(device="cuda"), Training("muon", "bf16", 2, device="cuda")])
-def test_prediction_is_the_peak_on_a_gpu(training: Training) -> None:
+@pytest.mark.parametrize(
+    ("attention", "training"),
+    [
+        ("sdpa", Training(device="cuda")),
+        ("sdpa", Training("muon", "bf16", 2, device="cuda")),
+        ("manual", Training(device="cuda")),
+    ],
+)
+def test_prediction_is_the_peak_on_a_gpu(attention: str, training: Training) -> None:
     """Within 0.5 % of torch.cuda.max_memory_allocated for a step of over a gigabyte."""
     from tinylm.configs.presets import MODEL_PRESETS
 
-    shape = ModelShape(**MODEL_PRESETS["tinystories"])
+    shape = ModelShape(**MODEL_PRESETS["tinystories"], attention=attention)
     measured = measured_bytes(shape, 32, training)
     assert training_memory(shape, 32, training).total_bytes == pytest.approx(measured, rel=0.005)
 

@@ -16,7 +16,7 @@ from tinylm.accounting.parameters import count_parameters
 from tinylm.accounting.shape import ModelShape
 
 Precision = Literal["fp32", "bf16"]
-Device = Literal["cpu", "cuda"]
+DeviceType = Literal["cpu", "cuda"]
 """Whose kernels compute: in fp32 they lay out attention's output differently."""
 
 FP32 = 4
@@ -61,7 +61,9 @@ def times_kept(shape: ModelShape) -> dict[str, int]:
     return once | attention | {"feed_forward": layers, "value_embedding": tables}
 
 
-def kept_activations(shape: ModelShape, batch_size: int, precision: Precision = "fp32", device: Device = "cpu") -> Kept:
+def kept_activations(
+    shape: ModelShape, batch_size: int, precision: Precision = "fp32", device: DeviceType = "cpu"
+) -> Kept:
     """What autograd keeps of a forward pass over `batch_size` sequences."""
     tokens, width = batch_size * shape.context_length, WIDTH[precision]
     logits = FP32 * tokens * shape.vocab_size
@@ -104,7 +106,7 @@ def skips_keep(shape: ModelShape, width: int) -> bool:
 
 
 def kept_by_attention(
-    shape: ModelShape, batch_size: int, width: int, device: Device, *, extra_value: bool = False
+    shape: ModelShape, batch_size: int, width: int, device: DeviceType, *, extra_value: bool = False
 ) -> int:
     """Norm, projections, and the attention itself: fused, or with three matrices of scores a head."""
     length, d_model, heads = shape.context_length, shape.d_model, shape.num_heads
@@ -124,7 +126,7 @@ def kept_by_attention(
             return kept + 3 * scores + maxima_and_sums + length**2  # masked, exponentials, probabilities; the mask
 
 
-def attention_kernel(shape: ModelShape, width: int, device: Device) -> Attention:
+def attention_kernel(shape: ModelShape, width: int, device: DeviceType) -> Attention:
     """Which of its ways `model.attention` takes."""
     if shape.attention == "manual":
         return "manual"
@@ -132,7 +134,9 @@ def attention_kernel(shape: ModelShape, width: int, device: Device) -> Attention
     return "unfused" if short and width < FP32 and device == "cpu" else "fused"
 
 
-def attention_rows(shape: ModelShape, batch_size: int, width: int, device: Device, *, extra_value: bool = False) -> int:
+def attention_rows(
+    shape: ModelShape, batch_size: int, width: int, device: DeviceType, *, extra_value: bool = False
+) -> int:
     """Tensors of d_model kept behind the projections: query, key, value, output, and what they are parts or copies of.
 
     Where all three of them were made anew (rotated or normalised, with an extra value), nothing keeps the stack.
@@ -175,7 +179,7 @@ def loss_workspace(shape: ModelShape, tokens: int) -> int:
     return 2 * logits if shape.attention == "sdpa" else logits + tokens * shape.vocab_size
 
 
-def attention_workspace(shape: ModelShape, tokens: int, width: int, device: Device) -> int:
+def attention_workspace(shape: ModelShape, tokens: int, width: int, device: DeviceType) -> int:
     """Gradients inside attention: query's, key's and value's; or two or four matrices of scores less the output's."""
     row, scores = width * tokens * shape.d_model, width * tokens * shape.context_length * shape.num_heads
     kernel = attention_kernel(shape, width, device)

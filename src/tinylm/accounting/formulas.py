@@ -6,7 +6,7 @@ The letters are explained by `SYMBOLS` and `MEMORY_SYMBOLS`.
 from tinylm.accounting.activations import (
     FEED_FORWARD_KEPT,
     WIDTH,
-    Device,
+    DeviceType,
     Precision,
     attention_kernel,
     attention_rows,
@@ -80,7 +80,9 @@ WRITEUP_ACTIVATIONS = "4 * S * (L * (16 * D + H * S) + 2 * D + 2 * V)"
 """Bytes a sample, the write-up's."""
 
 
-def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision, device: Device = "cpu") -> dict[str, str]:
+def kept_formulas(
+    shape: ModelShape, batch_size: int, precision: Precision, device: DeviceType = "cpu"
+) -> dict[str, str]:
     """Bytes kept for the backward pass, those of attention and feed-forward for one block; E bytes an element."""
     rms_norm = "4 * B * S * (2 * D + 1)"
     norm = rms_norm if shape.norm == "rmsnorm" else "0"
@@ -106,7 +108,7 @@ def kept_formulas(shape: ModelShape, batch_size: int, precision: Precision, devi
 
 
 def attention_formula(
-    shape: ModelShape, batch_size: int, precision: Precision, device: Device, *, extra_value: bool
+    shape: ModelShape, batch_size: int, precision: Precision, device: DeviceType, *, extra_value: bool
 ) -> str:
     """What attention keeps beside its norm and weights."""
     rows = 1 + attention_rows(shape, batch_size, WIDTH[precision], device, extra_value=extra_value)

@@ -4,14 +4,14 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tinylm.accounting.activations import FP32, WIDTH, Device, Precision
+from tinylm.accounting.activations import FP32, WIDTH, DeviceType, Precision
 from tinylm.accounting.moments import Moments, Training
 from tinylm.accounting.optimizers import optimizer_state_bytes
 from tinylm.accounting.parameters import count_parameters
 from tinylm.accounting.shape import ModelShape
 
 LARGEST_BATCH = 2**31
-WORKSPACE_BYTES: dict[Device, int] = {"cpu": 0, "cuda": 2 * 32 * 2**20}
+WORKSPACE_BYTES: dict[DeviceType, int] = {"cpu": 0, "cuda": 2 * 32 * 2**20}
 """What cuBLAS and cuBLASLt take for themselves when they first multiply, through PyTorch's allocator."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tinylm.accounting.activations import (
     FP32,
     WIDTH,
-    Device,
+    DeviceType,
     Precision,
     attention_workspace,
     feed_forward_workspace,
@@ -32,7 +32,7 @@ class Training:
     grad_accumulation: int = 1
     checkpointing: bool = False
     """Whether each block's activations are computed anew in the backward pass (arXiv 1604.06174); `train` does not."""
-    device: Device = "cpu"
+    device: DeviceType = "cpu"
 
 
 class Moments:
@@ -41,7 +41,7 @@ class Moments:
     def __init__(self, shape: ModelShape, batch_size: int, training: Training) -> None:
         self.shape = shape
         self.optimizer: Optimizer = training.optimizer
-        self.device: Device = training.device
+        self.device: DeviceType = training.device
         self.width = WIDTH[training.precision]
         self.counts = count_parameters(shape)
         micro_batch = batch_size // training.grad_accumulation

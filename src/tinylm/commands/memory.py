@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from tinylm.accounting.activations import Device, kept_activations
+from tinylm.accounting.activations import DeviceType, kept_activations
 from tinylm.accounting.memory import kv_cache_bytes, largest_batch, training_memory, writeup_memory
 from tinylm.accounting.moments import Moments, Training
 from tinylm.accounting.optimizers import Optimizer
@@ -37,7 +37,7 @@ def memory(
     optimizer: Annotated[Optimizer | None, typer.Option(help="In place of the configuration's.")] = None,
     precision: Annotated[Literal["fp32", "bf16"] | None, typer.Option(help="Of the matrix products.")] = None,
     device: Annotated[
-        Device | None,
+        DeviceType | None,
         typer.Option(help="Whose kernels compute. Default: a CPU's; with --measure, those of what is here."),
     ] = None,
     activations: Activations = "exact",
@@ -88,7 +88,7 @@ def memory(
     )
 
 
-def fastest_device() -> Device:
+def fastest_device() -> DeviceType:
     """What `--measure` runs on."""
     import torch
 

@@ -163,7 +163,7 @@ def _device_note(asked: str) -> str:
 
 def _determinism_note(asked: bool) -> str:
     if asked:
-        return "deterministic on: the run repeats and resumes to the bit on such a GPU; off is some percent faster"
+        return "deterministic on: kernels that repeat to the bit; off is some percent faster"
     return "deterministic off: as asked, so a run that is repeated or resumed differs in the last digits"
 
 

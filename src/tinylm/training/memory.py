@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from tinylm.accounting.activations import Device
+from tinylm.accounting.activations import DeviceType
 from tinylm.accounting.memory import training_memory
 from tinylm.accounting.moments import Training
 from tinylm.accounting.shape import ModelShape
@@ -39,7 +39,7 @@ def require_memory(config: RunConfig, execution: Execution) -> None:
 
 def needed_bytes(config: RunConfig, execution: Execution, grad_accumulation: int) -> int:
     """The predicted peak of a step, and the averaged weights if such are kept."""
-    device: Device = "cuda" if execution.device.type == "cuda" else "cpu"
+    device: DeviceType = "cuda" if execution.device.type == "cuda" else "cpu"
     training = Training(config.optim.kind, execution.precision, grad_accumulation, device=device)
     memory = training_memory(ModelShape.of(config.model), config.train.batch_size, training)
     return memory.total_bytes + (memory.parameters_bytes if config.train.ema_decay else 0)
