@@ -25,6 +25,14 @@ def call_words(data, at, word):  # type: ignore[no-untyped-def]
 
 
 @njit
+def call_pairs(data, at, other, other_at):  # type: ignore[no-untyped-def]
+    """Whether they are the same before and after one is copied over the other."""
+    before = intrinsics.same_pair(data, at, other, other_at)
+    intrinsics.copy_pair(data, at, other, other_at)
+    return before, intrinsics.same_pair(data, at, other, other_at)
+
+
+@njit
 def call_bits(mask):  # type: ignore[no-untyped-def]
     """Lowest bit and number of bits."""
     return intrinsics.lowest_bit(mask), intrinsics.count_bits(mask)
@@ -47,6 +55,16 @@ def test_words(data: bytes, word: int) -> None:
     text = np.frombuffer(bytearray(data), np.uint8)
     assert int(call_words(text, at, np.uint64(word))) == int.from_bytes(data[at : at + 8], "little")
     assert text.tobytes() == data[:at] + word.to_bytes(8, "little") + data[at + 8 :]
+
+
+@given(pair=st.binary(min_size=16, max_size=16), changed=st.integers(-1, 15), at=st.integers(0, 9))
+def test_pairs(pair: bytes, changed: int, at: int) -> None:
+    """Sixteen bytes are compared and copied at any address of arrays of any type, and no others are touched."""
+    other = bytes(byte ^ 1 << changed % 8 if i == changed else byte for i, byte in enumerate(pair))
+    source = np.frombuffer(bytearray(b"a" * at + pair + b"b" * 9), np.uint8)
+    target = np.frombuffer(bytearray(b"c" * 8 + other + b"d" * 8), np.uint64)
+    assert call_pairs(source, at, target, 1) == (changed == -1, True)
+    assert target.tobytes() == b"c" * 8 + pair + b"d" * 8
 
 
 @given(mask=st.integers(0, 2**64 - 1))

@@ -3,6 +3,7 @@
 import random
 import unicodedata
 
+import numpy as np
 import pytest
 import tiktoken
 from hypothesis import given
@@ -83,6 +84,16 @@ def test_special_stops() -> None:
     ids, stops = TextEncoder(TOKENIZER.kernel_vocabulary).encode(Chunk.of(b"a<|e|><|f|>bc<|e|><|e|>"))
     assert stops.tolist() == [2, 5, 6]
     assert [TOKENIZER.vocab[ids[stop - 1]] for stop in stops] == [b"<|e|><|f|>", b"<|e|>", b"<|e|>"]
+
+
+@given(texts=st.lists(TEXT, max_size=5), times=st.integers(1, 200))
+def test_special_stops_in_many_batches(texts: list[str], times: int) -> None:
+    """Wherever in a batch of pre-tokens they stand, first, last or alone, known already or not."""
+    encoder = TextEncoder(TOKENIZER.kernel_vocabulary)
+    for _ in range(2):
+        ids, stops = encoder.encode(Chunk.of("".join(texts).encode() * times))
+        special_ids = list(TOKENIZER.special_token_ids.values())
+        assert stops.tolist() == (np.flatnonzero(np.isin(ids, special_ids)) + 1).tolist()
 
 
 def test_text_that_is_not_utf8() -> None:

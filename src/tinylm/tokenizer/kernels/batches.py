@@ -19,8 +19,8 @@ class Batch(NamedTuple):
     """Room for a batch; of n + 1 starts, n are pre-tokens."""
 
     starts: npt.NDArray[np.int64]
-    lows: npt.NDArray[np.uint64]
-    highs: npt.NDArray[np.uint64]
+    keys: npt.NDArray[np.uint64]
+    """Two words each."""
     slots: npt.NDArray[np.int64]
     specials: npt.NDArray[np.int64]
     """Which of the pre-tokens are special tokens."""
@@ -30,8 +30,7 @@ def new_batch() -> Batch:
     """An empty one."""
     return Batch(
         np.empty(STARTS_CAPACITY, np.int64),
-        np.empty(STARTS_CAPACITY, np.uint64),
-        np.empty(STARTS_CAPACITY, np.uint64),
+        np.empty(2 * STARTS_CAPACITY, np.uint64),
         np.empty(STARTS_CAPACITY, np.int64),
         np.empty(STARTS_CAPACITY, np.int64),
     )
@@ -45,24 +44,35 @@ def find_batch(text, begin, end, specials, number, classes, table, slot_words, b
     first of them after `begin`. Returns how many starts there are, or -1 - position for a byte that is not UTF-8, and
     the number of the special token that comes next.
     """
-    starts, lows, highs, slots, special_indices = batch
+    starts, keys, slots, special_indices = batch
     num_starts, next_number = find_starts_and_specials(
         text, begin, end, specials, number, classes, starts, special_indices
     )
+    if num_starts > 0:
+        make_keys(text, starts, num_starts - 1, table, slot_words, keys, slots)
     shift = hash_shift(table, slot_words)
-    at = begin
-    for i in range(num_starts - 1):
+    for j in range(next_number - number):
+        i, id = special_indices[j], np.uint64(specials[number + j, 2])
+        keys[2 * i], keys[2 * i + 1] = id, SPECIAL
+        slots[i] = np.int64(hash_key(id, SPECIAL) >> shift) * slot_words
+    return num_starts, next_number
+
+
+@kernel()
+def make_keys(text, starts, size, table, slot_words, keys, slots):
+    """The keys of `size` pre-tokens and their slots in `table`.
+
+    A function of its own, since looking for the starts takes all registers.
+    """
+    shift = hash_shift(table, slot_words)
+    at = starts[0]
+    for i in range(size):
         next_at = starts[i + 1]
         low, high = key(text, at, next_at - at)
         slot = np.int64(hash_key(low, high) >> shift) * slot_words
         prefetch(table, slot)
-        lows[i], highs[i], slots[i] = low, high, slot
+        keys[2 * i], keys[2 * i + 1], slots[i] = low, high, slot
         at = next_at
-    for j in range(next_number - number):
-        i = special_indices[j]
-        lows[i], highs[i] = np.uint64(specials[number + j, 2]), SPECIAL
-        slots[i] = np.int64(hash_key(lows[i], highs[i]) >> shift) * slot_words
-    return num_starts, next_number
 
 
 @kernel(forceinline=True)

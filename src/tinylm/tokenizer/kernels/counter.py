@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tinylm.tokenizer.kernels.batches import find_batch, new_batch
 from tinylm.tokenizer.kernels.chunks import Chunk, InvalidTextError, specials_in
 from tinylm.tokenizer.kernels.cuts import Specials
-from tinylm.tokenizer.kernels.intrinsics import PADDING
+from tinylm.tokenizer.kernels.intrinsics import PADDING, same_pair
 from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.keys import (
     LONGEST_KEY,
@@ -128,7 +128,7 @@ def count_text(text, begin, end, specials, classes, tables, batch):
     `specials` is (first byte, byte after it, id) of each special token in the text, in order.
     """
     short = tables.short
-    starts, lows, highs, slots, _ = batch
+    starts, keys, slots, _ = batch
     special = 0
     while special < specials.shape[0] and specials[special, 0] < begin:
         special += 1
@@ -138,10 +138,11 @@ def count_text(text, begin, end, specials, classes, tables, batch):
             return num_starts
         for i in range(num_starts - 1):
             slot = slots[i]
-            if short[slot] == lows[i] and short[slot + 1] == highs[i]:
+            if same_pair(short, slot, keys, 2 * i):
                 short[slot + 2] += ONE
             else:
-                add_word(text, starts[i], starts[i + 1] - starts[i], ONE, lows[i], highs[i], slot, tables)
+                length = starts[i + 1] - starts[i]
+                add_word(text, starts[i], length, ONE, keys[2 * i], keys[2 * i + 1], slot, tables)
         begin = starts[num_starts - 1]
     return begin
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tinylm.tokenizer.kernels.batches import Batch, find_batch, new_batch
 from tinylm.tokenizer.kernels.bpe import SHORT_PRETOKEN, encode_pretoken
-from tinylm.tokenizer.kernels.intrinsics import load_word, store_word
+from tinylm.tokenizer.kernels.intrinsics import copy_pair, load_word, same_pair
 from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.keys import (
     LONGEST_KEY,
@@ -60,59 +60,59 @@ def new_scratch() -> Scratch:
 
 
 @kernel()
-def encode_text(text, end, specials, classes, table, cache, scratch, out):
+def encode_text(text, end, specials, classes, table, cache, scratch, out, stops):
     """Write the ids of `text[:end]` to `out`; returns how many, or -1 - position for a byte that is not UTF-8.
 
-    `specials` is (first byte, byte after it, id) of each special token in the text, in order. `out` has room for one id
-    a byte and SLACK_IDS.
+    `specials` is (first byte, byte after it, id) of each special token in the text, in order; `stops` gets the number
+    of ids up to and including each. `out` has room for one id a byte and SLACK_IDS.
     """
     batch = scratch.batch
     begin = count = special = 0
     while begin < end:
-        num_starts, special = find_batch(text, begin, end, specials, special, classes, cache.short, SET_WORDS, batch)
+        first = special
+        num_starts, special = find_batch(text, begin, end, specials, first, classes, cache.short, SET_WORDS, batch)
         if num_starts < 0:
             return num_starts
-        count = encode_batch(text, num_starts - 1, table, cache, scratch, out, count)
+        count = encode_batch(text, num_starts - 1, special - first, table, cache, scratch, out, count, stops[first:])
         begin = batch.starts[num_starts - 1]
     return count
 
 
 @kernel()
-def encode_batch(text, size, table, cache, scratch, out, count):
-    """Append the ids of a batch of `size` pre-tokens; returns the new count."""
-    starts, lows, highs, slots, _ = scratch.batch
-    i = 0
+def encode_batch(text, size, num_specials, table, cache, scratch, out, count, stops):
+    """Append the ids of a batch of `size` pre-tokens, noting where its special tokens end; returns the new count."""
+    starts, keys, slots, special_indices = scratch.batch
+    i = special = 0
     while True:
-        i, count = write_known(cache.short, i, size, lows, highs, slots, out, count)
-        if i == size:
-            return count
-        length = starts[i + 1] - starts[i]
-        slot = slots[i]
-        count = encode_missing(text, starts[i], length, lows[i], highs[i], slot, table, cache, scratch, out, count)
-        i += 1
+        stop = special_indices[special] + 1 if special < num_specials else size
+        i, count = write_known(cache.short, i, stop, keys, slots, out, count)
+        if i < stop:
+            length = starts[i + 1] - starts[i]
+            low, high, slot = keys[2 * i], keys[2 * i + 1], slots[i]
+            count = encode_missing(text, starts[i], length, low, high, slot, table, cache, scratch, out, count)
+            i += 1
+        if i == stop:
+            if special == num_specials:
+                return count
+            stops[special] = count
+            special += 1
 
 
 @kernel(forceinline=True)
-def write_known(short, i, size, lows, highs, slots, out, count):
+def write_known(short, i, stop, keys, slots, out, count):
     """Append the ids of pre-tokens from `i` on as long as the short cache has them; returns the next `i` and count.
 
-    A loop of its own, since what is done with the others would take the registers from it.
+    A loop of its own, since what is done with the others would take the registers from it. Which of its two slots has
+    a key is found by arithmetic, as no branch could be foreseen.
     """
-    while i < size:
-        low, high = load_word(lows, i), load_word(highs, i)
-        slot = second_or_first(short, np.int64(load_word(slots, i)), low, high)
-        if load_word(short, slot) != low or load_word(short, slot + 1) != high:
+    while i < stop:
+        slot = np.int64(load_word(slots, i))
+        slot += SLOT_WORDS * np.int64(same_pair(short, slot + SLOT_WORDS, keys, 2 * i))
+        if not same_pair(short, slot, keys, 2 * i):
             break
-        count = write_words(short, slot + 2, 2, out, count)
+        count = write_slot(short, slot, out, count)
         i += 1
     return i, count
-
-
-@kernel(forceinline=True)
-def second_or_first(short, slot, low, high):
-    """The second slot of a set if it has this key, else the first: by arithmetic, as no branch could be foreseen."""
-    differences = load_word(short, slot + SLOT_WORDS) ^ low | load_word(short, slot + SLOT_WORDS + 1) ^ high
-    return slot + SLOT_WORDS * np.int64(differences == 0)
 
 
 @kernel(forceinline=True)
@@ -122,7 +122,7 @@ def encode_missing(text, at, length, low, high, slot, table, cache, scratch, out
         out[count] = low
         keep_short(cache, slot, low, high, out, count, count + 1)
         return count + 1
-    may_be_long = length > ids_held(2, out)
+    may_be_long = length > ids_held(out)
     hashed, record_slot = low, 0
     if may_be_long:
         hashed = hash_key(low, high) if length <= LONGEST_KEY else hash_bytes(text, at, length)
@@ -130,7 +130,7 @@ def encode_missing(text, at, length, low, high, slot, table, cache, scratch, out
         if cache.long.slots[record_slot] != FREE:
             return write_record(cache.long, record_slot, length, out, count)
     stop = encode_pretoken(text, at, length, table, scratch.tokens, out, count)
-    if length <= LONGEST_KEY and stop - count <= ids_held(2, out):
+    if length <= LONGEST_KEY and stop - count <= ids_held(out):
         keep_short(cache, slot, low, high, out, count, stop)
     else:
         keep_record(text, at, length, hashed, record_slot, cache.long, out, count, stop)
@@ -138,39 +138,29 @@ def encode_missing(text, at, length, low, high, slot, table, cache, scratch, out
 
 
 @kernel(forceinline=True)
+def ids_held(out):
+    """How many ids fit into a slot; their number stands in the place of one more."""
+    return 2 * 64 // np.iinfo(out.dtype).bits - 1
+
+
+@kernel(forceinline=True)
+def write_slot(short, slot, out, count):
+    """Append the ids that a slot holds; returns the new count."""
+    copy_pair(short, slot + 2, out, count)
+    return count + np.int64(load_word(short, slot + 3) >> np.uint64(64 - np.iinfo(out.dtype).bits))
+
+
+@kernel(forceinline=True)
 def keep_short(cache, slot, low, high, out, count, stop):
-    """Put the ids `out[count:stop]` of a pre-token into its set of the short cache."""
+    """Put the ids `out[count:stop]` of a pre-token into its set of the short cache: the inverse of `write_slot`."""
     short = cache.short
     make_older(short, slot)
     short[slot], short[slot + 1] = low, high
-    keep_words(short, slot + 2, 2, out, count, stop)
+    copy_pair(out, count, short, slot + 2)
+    number_shift = np.uint64(64 - np.iinfo(out.dtype).bits)
+    short[slot + 3] &= (np.uint64(1) << number_shift) - np.uint64(1)
+    short[slot + 3] |= np.uint64(stop - count) << number_shift
     cache.stored[0] += 1
-
-
-@kernel(forceinline=True)
-def ids_held(num_words, out):
-    """How many ids fit into words of a slot, with one place left for their number."""
-    return num_words * 64 // np.iinfo(out.dtype).bits - 1
-
-
-@kernel(forceinline=True)
-def write_words(slots, at, num_words, out, count):
-    """Append the ids that words of a slot hold; their number stands in the last id's place."""
-    bits = np.iinfo(out.dtype).bits
-    for i in range(num_words):
-        store_word(out, count + i * 64 // bits, load_word(slots, at + i))
-    return count + np.int64(load_word(slots, at + num_words - 1) >> np.uint64(64 - bits))
-
-
-@kernel(forceinline=True)
-def keep_words(slots, at, num_words, out, count, stop):
-    """The inverse of `write_words`: put the ids `out[count:stop]` and their number into words of a slot."""
-    bits = np.iinfo(out.dtype).bits
-    for i in range(num_words):
-        slots[at + i] = load_word(out, count + i * 64 // bits)
-    ids_only = (np.uint64(1) << np.uint64(64 - bits)) - np.uint64(1)
-    slots[at + num_words - 1] &= ids_only
-    slots[at + num_words - 1] |= np.uint64(stop - count) << np.uint64(64 - bits)
 
 
 @kernel(forceinline=True)

@@ -19,7 +19,7 @@ PADDING = 2 * BLOCK
 """Bytes that must be readable after the end of any text given to a kernel, since whole blocks are loaded."""
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
-_BLOCK_OF_BYTES = ir.VectorType(_BYTE, BLOCK)
+_BLOCK_OF_BYTES, _PAIR = ir.VectorType(_BYTE, BLOCK), ir.VectorType(_WORD, 2)
 
 
 @intrinsic
@@ -58,6 +58,31 @@ def store_word(typing_context: Any, data: Any, at: Any, word: Any) -> Any:
 
 
 @intrinsic
+def same_pair(typing_context: Any, data: Any, at: Any, other: Any, other_at: Any) -> Any:
+    """Whether the sixteen bytes from `data[at]` on are those from `other[other_at]` on (vmovdqu, vpxor, vptest)."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointers = [_pointer(context, builder, signature, arguments, _PAIR, first) for first in (0, 2)]
+        difference = builder.xor(*(builder.load(pointer, align=1) for pointer in pointers))
+        both_words = ir.IntType(128)
+        return builder.icmp_unsigned("==", builder.bitcast(difference, both_words), ir.Constant(both_words, 0))
+
+    return types.boolean(data, types.int64, other, types.int64), generate
+
+
+@intrinsic
+def copy_pair(typing_context: Any, source: Any, at: Any, target: Any, target_at: Any) -> Any:
+    """Write the sixteen bytes from `source[at]` on over those from `target[target_at]` on (two vmovdqu)."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pair = builder.load(_pointer(context, builder, signature, arguments, _PAIR), align=1)
+        builder.store(pair, _pointer(context, builder, signature, arguments, _PAIR, 2), align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64), generate
+
+
+@intrinsic
 def prefetch(typing_context: Any, data: Any, at: Any) -> Any:
     """Begin to bring the cache line of `data[at]` near, without waiting for it (prefetcht0)."""
 
@@ -93,10 +118,10 @@ def count_bits(typing_context: Any, mask: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, kind: Any) -> Any:
-    """The address of element `arguments[1]` of the array `arguments[0]`, as a pointer to `kind`."""
-    array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0])
-    return builder.bitcast(builder.gep(array.data, [arguments[1]]), kind.as_pointer())
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, kind: Any, first: int = 0) -> Any:
+    """The address of an element as a pointer to `kind`; its array is argument number `first`, its index the next."""
+    array = cgutils.create_struct_proxy(signature.args[first])(context, builder, value=arguments[first])
+    return builder.bitcast(builder.gep(array.data, [arguments[first + 1]]), kind.as_pointer())
 
 
 def _splat(builder: Any, value: Any) -> Any:

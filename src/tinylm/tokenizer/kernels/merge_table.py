@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tinylm.tokenizer.kernels.intrinsics import lowest_bit
 from tinylm.tokenizer.kernels.kernel import kernel
-from tinylm.tokenizer.kernels.keys import aligned_zeros, hash_key
+from tinylm.tokenizer.kernels.keys import aligned_zeros, first_slot, hash_key
 
 ID_BITS = 21
 """A slot of the table holds two ids and a rank in one word of 64 bits: more than two million tokens do not fit."""
@@ -49,8 +48,8 @@ def new_merge_table(byte_ids: Sequence[int], merges: Mapping[tuple[int, int], tu
 def fill(table, lefts, rights, ranks):
     """Enter the merges, and look up all pairs of bytes."""
     for i in range(ranks.size):
-        key = lefts[i] << ID_BITS | rights[i]
-        table.slots[find(table.slots, key)] = key << ID_BITS | ranks[i]
+        pair = lefts[i] << ID_BITS | rights[i]
+        table.slots[find(table.slots, lefts[i], rights[i])] = pair << ID_BITS | ranks[i]
     for code in range(256 * 256):
         table.byte_pairs[code] = rank_of(table, table.byte_ids[code >> 8], table.byte_ids[code & 255])
 
@@ -58,14 +57,14 @@ def fill(table, lefts, rights, ranks):
 @kernel(forceinline=True)
 def rank_of(table, left, right):
     """The rank of the merge of two ids, or NO_MERGE."""
-    slot = find(table.slots, np.int64(left) << ID_BITS | np.int64(right))
-    return table.slots[slot] & NO_MERGE  # a free slot is all ones
+    return table.slots[find(table.slots, np.int64(left), np.int64(right))] & NO_MERGE  # a free slot is all ones
 
 
 @kernel(forceinline=True)
-def find(slots, key):
+def find(slots, left, right):
     """Where the merge of a pair is, or the free slot where it would be."""
-    slot = np.int64(hash_key(np.uint64(key), np.uint64(0)) >> np.uint64(64 - lowest_bit(np.uint64(slots.size))))
-    while slots[slot] >> ID_BITS != key and slots[slot] != FREE:
+    pair = left << ID_BITS | right
+    slot = first_slot(slots, hash_key(np.uint64(left), np.uint64(right)), 1)
+    while slots[slot] >> ID_BITS != pair and slots[slot] != FREE:
         slot = slot + 1 & slots.size - 1
     return slot

@@ -71,13 +71,13 @@ class TextEncoder:
         """The ids of a chunk. Raises: InvalidTextError when it is not UTF-8."""
         specials = specials_in(chunk, self.vocabulary.specials)
         ids = np.empty(chunk.size + SLACK_IDS, self.vocabulary.dtype)
-        count = encode_text(
-            chunk.text, chunk.size, specials, class_table(), self.vocabulary.table, self.cache, self._scratch, ids
-        )
+        stops = np.empty(len(specials), np.int64)
+        table, classes = self.vocabulary.table, class_table()
+        count = encode_text(chunk.text, chunk.size, specials, classes, table, self.cache, self._scratch, ids, stops)
         if count < 0:
             raise InvalidTextError
         self._grow_cache()
-        return EncodedChunk(ids[:count], special_stops(ids[:count], np.unique(specials[:, 2]).astype(ids.dtype)))
+        return EncodedChunk(ids[:count], stops)
 
     def _grow_cache(self) -> None:
         """Enlarge a part of the cache that has become too full."""
@@ -98,9 +98,3 @@ class TextEncoder:
         larger = new_long_cache(min(GROWTH * self.cache.long.log.size, LAST_LONG_WORDS))
         move_records(self.cache.long, larger)
         self.cache = self.cache._replace(long=larger)
-
-
-def special_stops(ids: npt.NDArray[Any], special_ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The number of ids up to and including each special token; nothing else has an id of theirs."""
-    stops = [np.flatnonzero(ids == special_id) + 1 for special_id in special_ids]
-    return stops[0] if len(stops) == 1 else np.sort(np.concatenate([np.zeros(0, np.int64), *stops]))
