@@ -12,6 +12,7 @@ compares with tinylm's, one by one.
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import os
 import resource
@@ -61,16 +62,18 @@ class Timing(NamedTuple):
 
 
 def encode_tinylm(job: Job) -> Pass:
-    """From the file to a token file."""
+    """From the file to a token file, each time a new one, as the command does not replace one unasked."""
     from tinylm.data.token_writer import write_tokens
     from tinylm.tokenizer.kernels.files import encode_files
     from tinylm.tokenizer.sources import whole
 
     tokenizer, encoders = tinylm_encoders(job)
     fingerprint = tokenizer.fingerprint
-    out = Path(tempfile.mkdtemp()) / "tokens.npy"
+    directory = tempfile.TemporaryDirectory()  # removed when the process ends
+    passes = itertools.count()
 
     def run() -> Ids:
+        out = Path(directory.name, f"{next(passes)}.npy")
         with write_tokens(out, vocab_size=tokenizer.vocab_size, tokenizer=fingerprint) as writer:
             for block in encode_files(whole([job.text]), encoders, invalid="error"):
                 writer.append(block.ids, block.document_starts)
