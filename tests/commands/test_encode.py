@@ -139,18 +139,34 @@ def test_a_full_disk(invoke: Invoke, directory: Path, monkeypatch: pytest.Monkey
     assert sorted(directory.iterdir()) == before
 
 
+def kill_at_rename(renames: int, *command: str) -> None:
+    """Run the command until it renames for the so many-th time, counted from 0."""
+    killed = subprocess.run([sys.executable, "-c", KILLED_AT_A_RENAME, str(renames), *command], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-@pytest.mark.parametrize("renames", [0, 1, 2, 3])
+@pytest.mark.parametrize("renames", [0, 1, 2])
 def test_killed_between_its_renames(renames: int, invoke: Invoke, directory: Path) -> None:
     """The same command again makes the file and leaves nothing else, also where some names are taken already.
 
-    The journal, offsets, description and tokens get their names in this order; a temporary description is left behind.
+    Offsets, description and tokens get their names in this order; a temporary description is left behind.
     """
     command = ("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
-    killed = subprocess.run([sys.executable, "-c", KILLED_AT_A_RENAME, str(renames), *command], capture_output=True)
-    assert killed.returncode == -signal.SIGKILL
+    kill_at_rename(renames, *command)
     assert not Path("out.npy").exists()
     assert invoke(*command).exit_code == 0
     assert np.load("out.npy").tolist() == Tokenizer.load("tok").encode(TEXT)
     names = {path.name for path in directory.iterdir() if path.suffix != ".tmp"} - {"tok", "text.txt"}
     assert names == {"out.npy", "out.json", "out.offsets.npy"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.parametrize(("renames", "exit_code"), [(0, 2), (1, 0), (2, 0)])
+def test_killed_over_an_earlier_file(renames: int, exit_code: int, invoke: Invoke) -> None:
+    """Without --force, the rerun replaces what is half of one run and half of another, and not what is still whole."""
+    command = ("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
+    assert invoke(*command).exit_code == 0
+    kill_at_rename(renames, *command, "--force")
+    assert invoke(*command).exit_code == exit_code
+    assert np.load("out.npy").tolist() == Tokenizer.load("tok").encode(TEXT)

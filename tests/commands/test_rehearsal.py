@@ -1,5 +1,7 @@
 """Predicted, traced and measured memory agree."""
 
+import gc
+
 import pytest
 import torch
 
@@ -132,12 +134,18 @@ def test_prediction_and_trace_are_the_measured_peak(case: str) -> None:
     ],
 )
 def test_prediction_is_the_peak_on_a_gpu(attention: str, training: Training) -> None:
-    """Within 0.5 % of torch.cuda.max_memory_allocated for a step of over a gigabyte."""
+    """It is what was asked for; torch.cuda.max_memory_allocated has what the allocator leaves unused of large blocks too.
+
+    That is up to a megabyte of each, here of a step of over a gigabyte.
+    """
     from tinylm.configs.presets import MODEL_PRESETS
 
+    gc.collect()  # what earlier tests have left
     shape = ModelShape(**MODEL_PRESETS["tinystories"], attention=attention)
     measured = measured_bytes(shape, 32, training)
-    assert training_memory(shape, 32, training).total_bytes == pytest.approx(measured, rel=0.005)
+    predicted = training_memory(shape, 32, training).total_bytes
+    assert predicted == pytest.approx(torch.cuda.memory_stats()["requested_bytes.all.peak"], rel=0.001)
+    assert predicted == pytest.approx(measured, rel=0.025)
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def write_tokens(
     with only_writer(path):
         journal = read_journal(path, job)
         try:
-            with opened(path, journal) as tokens_file, opened(offsets_path(path), journal) as offsets_file:
+            with opened(offsets_path(path), journal) as offsets_file, opened(path, journal) as tokens_file:
                 tokens = ArrayStream(
                     tokens_file, token_dtype(vocab_size), header=file_format == "npy", length=journal.num_tokens
                 )
@@ -113,8 +113,6 @@ def write_tokens(
                 document_offsets=offsets_path(path).name,
                 sha256=digest,
             )
-            if not journal_path(path).exists():  # it tells what is half-renamed from what is complete
-                write_json(journal_path(path), asdict(journal))
             partial_path(offsets_path(path)).replace(offsets_path(path))
             write_json(info_path(path), info.as_json())  # has its own name on disk for good, and the one before it
             rename_for_good(partial_path(path), path)  # last: where it is, the others are
@@ -146,6 +144,11 @@ def partial_path(path: Path) -> Path:
 def journal_path(path: Path) -> Path:
     """The journal of a token file that is not finished."""
     return path.with_name(f".{path.name}.journal")
+
+
+def half_renamed(path: Path) -> bool:
+    """Whether a run was killed while its files got their names: the offsets first, the tokens last."""
+    return partial_path(path).exists() and not partial_path(offsets_path(path)).exists()
 
 
 def read_journal(path: Path, job: str) -> Journal:

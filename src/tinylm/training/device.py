@@ -4,6 +4,7 @@ import contextlib
 import functools
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -58,6 +59,7 @@ class Execution:
             keep_freed_memory()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high" if self.precision == "bf16" else "highest")
+            warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # the compiler's advice: not to do as above
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # takes time
 
     def measured(self) -> "Measurement":
