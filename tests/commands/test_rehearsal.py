@@ -134,10 +134,7 @@ def test_prediction_and_trace_are_the_measured_peak(case: str) -> None:
     ],
 )
 def test_prediction_is_the_peak_on_a_gpu(attention: str, training: Training) -> None:
-    """It is what was asked for; torch.cuda.max_memory_allocated has what the allocator leaves unused of large blocks too.
-
-    That is up to a megabyte of each, here of a step of over a gigabyte.
-    """
+    """It is what was asked for; torch.cuda.max_memory_allocated has up to a megabyte more of each large block."""
     from tinylm.configs.presets import MODEL_PRESETS
 
     gc.collect()  # what earlier tests have left
