@@ -1,12 +1,13 @@
-"""tinylm's tokenizer beside its peers: the same vocabulary, the same text, each measurement in a process of its own.
+"""tinylm's tokenizer beside its peers: the same vocabulary, the same text, each measurement in processes of its own.
 
     pip install tinylm[bench]
-    python benchmarks/tokenizer.py --text FILE... [--vocab-size N] [--passes N]
+    python benchmarks/tokenizer.py --text FILE... [--vocab-size N] [--passes N] [--processes N]
 
 tinylm reads a file and writes a token file, in constant memory; the others are given text in memory and leave ids
 there, with the fastest call that each has for it. Time starts when everything is imported, built and, for the others,
 read. CPU seconds are those of all threads. Memory is the most that the process held, less what it held before. "ids"
-compares with tinylm's, one by one.
+compares with tinylm's, one by one. The libraries take turns, some processes each, and the tables have the medians: what
+a first pass takes depends on the memory that the system happens to give it.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import itertools
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -299,47 +301,54 @@ def measured(job: Job) -> dict[str, Any] | None:
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def rows(task: str, text: str, tokenizer: str, vocab_size: int, passes: int) -> Iterator[list[str]]:
-    """A line for each library and number of threads."""
-    size = Path(text).stat().st_size
+def rows(job: Job, processes: int) -> Iterator[list[str]]:
+    """A line for each library and number of threads: medians of several processes, in turn with those of the others."""
+    size = Path(job.text).stat().st_size / MEGABYTE
     reference = ""
     for threads in sorted({1, os.cpu_count() or 1}):
-        for library in TASKS[task]:
-            if not find_spec(library.split(",")[0]):
-                continue
-            times = passes if task == "encode" else 1
-            result = measured(Job(library, task, text, tokenizer, vocab_size, threads, times))
-            if result is None:
+        libraries = [library for library in TASKS[job.task] if find_spec(library.split(",")[0])]
+        results: dict[str, list[dict[str, Any] | None]] = {library: [] for library in libraries}
+        for _ in range(processes):
+            for library in libraries:
+                results[library].append(measured(job._replace(library=library, threads=threads)))
+        for library, several in results.items():
+            done = [result for result in several if result is not None]
+            if len(done) < len(several):
                 yield [library, str(threads), *["failed"] * 6]
                 continue
-            reference = reference or result["ids"]
-            first, *later = (Timing(*timing) for timing in result["timings"])
-            best = min(later, key=lambda timing: timing.cpu_seconds) if later else first
+            reference = reference or done[0]["ids"]
+            timings = [[Timing(*timing) for timing in result["timings"]] for result in done]
+            cpu_seconds = statistics.median(first.cpu_seconds for first, *_ in timings)
+            wall_seconds = statistics.median(first.wall_seconds for first, *_ in timings)
+            later = [later or [first] for first, *later in timings]
+            best_cpu = statistics.median(min(timing.cpu_seconds for timing in each) for each in later)
+            best_wall = statistics.median(min(timing.wall_seconds for timing in each) for each in later)
+            differing = {result["num_ids"] for result in done if result["ids"] != reference}
             yield [
-                *(library, str(threads), f"{first.cpu_seconds:.3f}", f"{first.wall_seconds:.3f}"),
-                *(f"{size / first.cpu_seconds / MEGABYTE:.1f}", f"{size / best.cpu_seconds / MEGABYTE:.1f}"),
-                f"{size / best.wall_seconds / MEGABYTE:.1f}",
-                bytes_text(result["memory_bytes"]),
-                "equal" if result["ids"] == reference else f"differ ({result['num_ids']:,})",
+                *(library, str(threads), f"{cpu_seconds:.3f}", f"{wall_seconds:.3f}"),
+                *(f"{size / seconds:.1f}" for seconds in (cpu_seconds, best_cpu, best_wall)),
+                bytes_text(statistics.median_low(result["memory_bytes"] for result in done)),
+                f"differ ({min(differing):,})" if differing else "equal",
             ]
 
 
-def compare(text: str, vocab_size: int, passes: int) -> None:
+def compare(text: str, vocab_size: int, passes: int, processes: int) -> None:
     """Both tables of one text."""
-    size = bytes_text(Path(text).stat().st_size)
+    title = f"{Path(text).name} ({bytes_text(Path(text).stat().st_size)}), {vocab_size:,} tokens"
+    medians = f"medians of {processes} processes"
     headers = ["", "threads", "CPU s", "wall s", "MB/CPU s", "later", "later, wall", "memory", "ids"]
     with tempfile.TemporaryDirectory() as directory:
         command = ["train-bpe", text, "--vocab-size", str(vocab_size), "--special-token", SPECIAL, "--out", directory]
         subprocess.run(
             [sys.executable, "-m", "tinylm", *command, "--force", "--quiet"], check=True, stdout=subprocess.PIPE
         )
-        print(
-            f"\n{Path(text).name} ({size}), {vocab_size:,} tokens: encoding, first pass and best of {passes - 1} later"
-        )
-        print(table(headers, list(rows("encode", text, directory, vocab_size, passes))))
+        job = Job("", "encode", text, directory, vocab_size, 1, passes)
+        print(f"\n{title}: encoding, first pass and best of {passes - 1} later, {medians}")
+        print(table(headers, list(rows(job, processes))))
         headers = [*headers[:5], "", "", "memory", "vocabulary"]
-        print(f"\n{Path(text).name} ({size}), {vocab_size:,} tokens: training")
-        print(table(headers, [[*row[:5], "", "", *row[7:]] for row in rows("train", text, directory, vocab_size, 1)]))
+        print(f"\n{title}: training, {medians}")
+        training = rows(job._replace(task="train", passes=1), processes)
+        print(table(headers, [[*row[:5], "", "", *row[7:]] for row in training]), flush=True)
 
 
 def main() -> None:
@@ -348,13 +357,14 @@ def main() -> None:
     parser.add_argument("--text", nargs="+", default=[])
     parser.add_argument("--vocab-size", type=int, default=32_000)
     parser.add_argument("--passes", type=int, default=4)
+    parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.job:
         print(json.dumps(measure(Job(**json.loads(arguments.job)))))
         return
     for text in arguments.text:
-        compare(text, arguments.vocab_size, arguments.passes)
+        compare(text, arguments.vocab_size, arguments.passes, arguments.processes)
 
 
 if __name__ == "__main__":

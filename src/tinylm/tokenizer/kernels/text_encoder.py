@@ -26,7 +26,7 @@ LAST_LONG_WORDS = 1 << 21
 """The short part grows from a megabyte to 64, the long part to 16, if so many different pre-tokens come."""
 
 FULL_SHARE = 2
-"""The short part grows when one of so many slots has been filled; what is driven out, and comes again, fills another."""
+"""The short part grows when one of so many slots has been filled; what is driven out and comes again counts again."""
 
 GROWTH = 4
 """So many times larger: each growth costs a move, and memory that the system has to clear."""
