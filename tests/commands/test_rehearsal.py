@@ -37,6 +37,11 @@ CASES = {
     "small vocabulary: the peak is in a block": ({"vocab_size": 20, "d_ff": 300}, 8, Training()),
     "small vocabulary, ReLU squared": ({"vocab_size": 20, "d_ff": 300, "feed_forward": "relu2"}, 8, Training()),
     "small vocabulary, manual": ({"vocab_size": 20, "attention": "manual", "context_length": 128}, 2, Training()),
+    "small vocabulary, many heads, manual, bf16: the output matrix's copy is gone at the peak": (
+        {"vocab_size": 20, "d_model": 256, "num_heads": 32, "context_length": 128, "attention": "manual"},
+        2,
+        Training(precision="bf16"),
+    ),
     "small vocabulary, long, bf16: the peak is in attention": (
         {"vocab_size": 20, "context_length": 256},
         4,
@@ -116,11 +121,11 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_prediction_and_trace_are_the_measured_peak(case: str) -> None:
-    """Against the allocator, over a real step of the trainer: prediction within 0.5 %, trace within 0.1 %."""
+    """Against the allocator, over a real step of the trainer: prediction and trace within 0.1 %."""
     values, batch_size, training = CASES[case]
     shape = ModelShape(**BASE | values)
     measured = measured_bytes(shape, batch_size, training)
-    assert training_memory(shape, batch_size, training).total_bytes == pytest.approx(measured, rel=0.005)
+    assert training_memory(shape, batch_size, training).total_bytes == pytest.approx(measured, rel=0.001)
     assert traced_bytes(shape, batch_size, training) == pytest.approx(measured, rel=0.001)
 
 
@@ -131,6 +136,7 @@ def test_prediction_and_trace_are_the_measured_peak(case: str) -> None:
         ("sdpa", Training(device="cuda")),
         ("sdpa", Training("muon", "bf16", 2, device="cuda")),
         ("manual", Training(device="cuda")),
+        ("manual", Training(precision="bf16", device="cuda")),
     ],
 )
 def test_prediction_is_the_peak_on_a_gpu(attention: str, training: Training) -> None:

@@ -5,8 +5,8 @@ and what the backward pass needs on top at its most demanding moments. Tests com
 they fail when the model begins to keep something else.
 
 The residual stream, the norms and the loss are float32 under either precision; inputs and outputs of matrix products
-are as wide as the precision says, and bf16 keeps a copy of each matrix. Not counted on a GPU: that in bf16 attention
-written out has its exponentials in float32, and that the allocator's blocks can be a megabyte larger than was asked.
+are as wide as the precision says, and bf16 keeps a copy of each matrix. Not counted: that the blocks of a GPU's
+allocator can be a megabyte larger than was asked.
 """
 
 from dataclasses import dataclass, fields
@@ -122,8 +122,16 @@ def kept_by_attention(
         case "unfused":
             return kept + scores  # probabilities
         case "manual":
-            maxima_and_sums = 2 * width * tokens * heads
-            return kept + 3 * scores + maxima_and_sums + length**2  # masked, exponentials, probabilities; the mask
+            maxima, exponentials = (
+                width * tokens * heads,
+                exponentials_width(width, device) * tokens * heads * (length + 1),
+            )
+            return kept + 2 * scores + maxima + exponentials + length**2  # masked, probabilities; with sums; the mask
+
+
+def exponentials_width(width: int, device: DeviceType) -> int:
+    """Bytes of an exponential in attention written out, and of their sums: a GPU's autocast has them in float32."""
+    return FP32 if device == "cuda" else width
 
 
 def attention_kernel(shape: ModelShape, width: int, device: DeviceType) -> Attention:
@@ -179,11 +187,33 @@ def loss_workspace(shape: ModelShape, tokens: int) -> int:
     return 2 * logits if shape.attention == "sdpa" else logits + tokens * shape.vocab_size
 
 
-def attention_workspace(shape: ModelShape, tokens: int, width: int, device: DeviceType) -> int:
-    """Gradients inside attention: query's, key's and value's; or two or four matrices of scores less the output's."""
-    row, scores = width * tokens * shape.d_model, width * tokens * shape.context_length * shape.num_heads
-    kernel = attention_kernel(shape, width, device)
-    return 3 * row if kernel == "fused" else {"unfused": 2, "manual": 4}[kernel] * scores - row
+def attention_workspace(
+    shape: ModelShape, batch_size: int, width: int, device: DeviceType, *, extra_value: bool
+) -> int:
+    """Gradients inside attention: query's, key's and value's; or matrices of scores, when the value is gone already.
+
+    Those are two, or four as wide as the exponentials, and beside wider ones the probabilities' own.
+    """
+    tokens = batch_size * shape.context_length
+    row, scores = width * tokens * shape.d_model, tokens * shape.context_length * shape.num_heads
+    gone = value_rows(shape, batch_size, width, extra_value=extra_value) * row
+    match attention_kernel(shape, width, device):
+        case "fused":
+            return 3 * row
+        case "unfused":
+            return 2 * width * scores - gone
+        case "manual":
+            exponential = exponentials_width(width, device)
+            return (4 * exponential + (width if exponential > width else 0)) * scores - gone
+
+
+def value_rows(shape: ModelShape, batch_size: int, width: int, *, extra_value: bool) -> int:
+    """Tensors of d_model that only attention's value keeps: itself, the stack that it is part of, or none."""
+    if batch_size > 1 or extra_value:
+        return 1
+    norm_keeps_stack = shape.qk_norm and width == FP32
+    new_query_and_key = shape.position == "rope" or shape.qk_norm
+    return 3 if new_query_and_key and not norm_keeps_stack else 0
 
 
 def feed_forward_workspace(shape: ModelShape, tokens: int, width: int) -> int:

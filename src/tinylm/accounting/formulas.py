@@ -121,4 +121,5 @@ def attention_formula(
         case "unfused":
             return f"E * B * S * ({rows} * D + H * S){rest}"
         case "manual":
-            return f"E * B * S * ({rows} * D + 3 * H * S + 2 * H) + S**2{rest}"
+            exponentials = "4" if device == "cuda" else "E"
+            return f"E * B * S * ({rows} * D + 2 * H * S + H) + {exponentials} * B * S * H * (S + 1) + S**2{rest}"

@@ -44,10 +44,10 @@ class Moments:
         self.device: DeviceType = training.device
         self.width = WIDTH[training.precision]
         self.counts = count_parameters(shape)
-        micro_batch = batch_size // training.grad_accumulation
-        self.kept = kept_activations(shape, micro_batch, training.precision, training.device)
+        self.micro_batch = batch_size // training.grad_accumulation
+        self.kept = kept_activations(shape, self.micro_batch, training.precision, training.device)
         self.token_ids = self.kept.token_ids * training.grad_accumulation  # those of the whole batch
-        self.tokens = micro_batch * shape.context_length
+        self.tokens = self.micro_batch * shape.context_length
         self.stream = FP32 * self.tokens * shape.d_model
         self.checkpointing = training.checkpointing
         self.accumulating = training.grad_accumulation > 1
@@ -90,9 +90,13 @@ class Moments:
         return beside + attention + remaining * kept.feed_forward
 
     def kept_by_attention(self, block: int) -> int:
-        """By that of block 1, 2, ...; the last ones have a value embedding."""
-        has_one = block > self.shape.num_layers - self.shape.value_embeddings
-        return self.kept.attention_with_value_embedding if has_one else self.kept.attention
+        """By that of block 1, 2, ..."""
+        mixed = self.has_value_embedding(block)
+        return self.kept.attention_with_value_embedding if mixed else self.kept.attention
+
+    def has_value_embedding(self, block: int) -> bool:
+        """The last blocks have one."""
+        return block > self.shape.num_layers - self.shape.value_embeddings
 
     def loss(self) -> int:
         """Everything is kept; no gradient but those of micro-batches before."""
@@ -113,14 +117,15 @@ class Moments:
         return kept + feed_forward_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, down)
 
     def attention(self, remaining: int) -> int:
-        """In the same block, after the feed-forward has let go of what it kept."""
-        kept = self.blocks(remaining - 1) + self.kept_by_attention(remaining)
-        done = self.counts.per_block.feed_forward + self.shape.d_model**2
-        return (
-            kept
-            + attention_workspace(self.shape, self.tokens, self.width, self.device)
-            + self.gradients(remaining, done)
+        """In the same block, after all that the feed-forward kept is gone, and the output's gradient is there."""
+        output = self.shape.d_model**2
+        this_block = self.kept_by_attention(remaining) - weight_copy(output, self.width)
+        kept = self.blocks(remaining - 1) + this_block
+        done = self.counts.per_block.feed_forward + output
+        workspace = attention_workspace(
+            self.shape, self.micro_batch, self.width, self.device, extra_value=self.has_value_embedding(remaining)
         )
+        return kept + workspace + self.gradients(remaining, done)
 
     def gradients(self, remaining: int, of_this_block: int) -> int:
         """Of the stream, and of the parameters passed so far: with a tied head, its part waits for the embedding's."""
