@@ -15,6 +15,7 @@ from tinylm.accounting.activations import (
     attention_workspace,
     feed_forward_workspace,
     kept_activations,
+    kept_by_norm,
     loss_workspace,
     weight_copy,
 )
@@ -59,6 +60,7 @@ class Moments:
         moments = {
             "the loss": self.loss(),
             "the head": self.head(),
+            "the final norm": self.final_norm(),
             "the last block's feed-forward": self.feed_forward(self.shape.num_layers),
             "the last block's attention": self.attention(self.shape.num_layers),
             "the first block's feed-forward": self.feed_forward(1),
@@ -109,23 +111,40 @@ class Moments:
         gradients = self.embedding + self.stream + self.accumulating * self.all_gradients
         return self.blocks(self.shape.num_layers) + self.kept.head + logits_gradient + gradients
 
+    def final_norm(self) -> int:
+        """When the head has let go of what it kept."""
+        kept = kept_by_norm(self.shape, self.tokens)
+        return self.blocks(self.shape.num_layers) + (self.norm(kept, self.shape.num_layers, 0) if kept else 0)
+
     def feed_forward(self, remaining: int) -> int:
         """In the block that has `remaining` blocks up to and including it, after the gradient of its last matrix."""
         down = self.shape.d_ff * self.shape.d_model
-        this_block = self.kept_by_attention(remaining) + self.kept.feed_forward - weight_copy(down, self.width)
-        kept = self.blocks(remaining - 1) + this_block
-        return kept + feed_forward_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, down)
+        this_block = self.kept_by_attention(remaining) + self.kept.feed_forward
+        inside = this_block - self.norm_behind() - weight_copy(down, self.width)
+        inside += feed_forward_workspace(self.shape, self.tokens, self.width) + self.gradients(remaining, down)
+        return self.blocks(remaining - 1) + max(
+            inside, self.norm(this_block, remaining, 0) if self.norm_behind() else 0
+        )
 
     def attention(self, remaining: int) -> int:
         """In the same block, after all that the feed-forward kept is gone, and the output's gradient is there."""
-        output = self.shape.d_model**2
-        this_block = self.kept_by_attention(remaining) - weight_copy(output, self.width)
-        kept = self.blocks(remaining - 1) + this_block
-        done = self.counts.per_block.feed_forward + output
-        workspace = attention_workspace(
+        output, feed_forward = self.shape.d_model**2, self.counts.per_block.feed_forward
+        this_block = self.kept_by_attention(remaining)
+        inside = this_block - self.norm_behind() - weight_copy(output, self.width)
+        inside += attention_workspace(
             self.shape, self.micro_batch, self.width, self.device, extra_value=self.has_value_embedding(remaining)
         )
-        return kept + workspace + self.gradients(remaining, done)
+        inside += self.gradients(remaining, feed_forward + output)
+        behind = self.norm(this_block, remaining, feed_forward) if self.norm_behind() else 0
+        return self.blocks(remaining - 1) + max(inside, behind)
+
+    def norm_behind(self) -> int:
+        """What the norm of a sub-layer keeps that comes behind it, and so is gone inside: in post-norm."""
+        return kept_by_norm(self.shape, self.tokens) if self.shape.norm_placement == "post" else 0
+
+    def norm(self, kept: int, remaining: int, of_this_block: int) -> int:
+        """In a norm, which differentiates what it keeps by way of three tensors as wide as the stream."""
+        return kept + 3 * self.stream + self.gradients(remaining, of_this_block)
 
     def gradients(self, remaining: int, of_this_block: int) -> int:
         """Of the stream, and of the parameters passed so far: with a tied head, its part waits for the embedding's."""
@@ -143,6 +162,9 @@ class Moments:
         return (1 + of_values + of_skips) * self.stream
 
     def embedding_gradient(self) -> int:
-        """At the end of the backward pass: a tied head's gradient, the embedding's and their sum are three tensors."""
-        tensors = (2 if self.shape.tie_embeddings else 0) + (1 if self.accumulating else 0)
-        return self.all_gradients + self.stream + tensors * self.embedding
+        """At the end of the backward pass: a tied head's gradient, the embedding's and their sum are three tensors.
+
+        The stream's own is gone before they are added up.
+        """
+        added = max(self.stream + self.embedding, 2 * self.embedding) if self.shape.tie_embeddings else self.stream
+        return self.all_gradients + added + self.accumulating * self.embedding
