@@ -1,6 +1,7 @@
 """Predicted, traced and measured memory agree."""
 
 import gc
+import random
 
 import pytest
 import torch
@@ -127,6 +128,38 @@ def test_prediction_and_trace_are_the_measured_peak(case: str) -> None:
     measured = measured_bytes(shape, batch_size, training)
     assert training_memory(shape, batch_size, training).total_bytes == pytest.approx(measured, rel=0.001)
     assert traced_bytes(shape, batch_size, training) == pytest.approx(measured, rel=0.001)
+
+
+@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 150))])
+def test_prediction_is_the_trace_of_any_model(seed: int) -> None:
+    """Within 0.1 % for models of all kinds, but for what docs/accounting.md names."""
+    choose = random.Random(seed)
+    d_model, num_layers = choose.choice([64, 128, 256, 384]), choose.randint(3, 4)
+    value_embeddings = choose.choice([0, 0, 2, num_layers])
+    shape = ModelShape(
+        vocab_size=choose.choice([256, 512, 2000, 10_000]),
+        context_length=choose.choice([256, 600, 1024]),
+        d_model=d_model,
+        num_layers=num_layers,
+        num_heads=choose.choice([2, 4, d_model // 16]),
+        d_ff=choose.choice([d_model * 8 // 3 // 8 * 8, 4 * d_model, 2 * d_model]),
+        feed_forward=choose.choice(["swiglu", "silu", "relu2"]),
+        attention=choose.choice(["sdpa", "manual"]),
+        position=choose.choice(["rope", "rope", "none"]),
+        norm_placement="pre" if value_embeddings else choose.choice(["pre", "post"]),
+        tie_embeddings=choose.random() < 0.5,
+        qk_norm=choose.random() < 0.3,
+        embedding_norm=choose.random() < 0.3,
+        skip_connections=choose.random() < 0.3,
+        value_embeddings=value_embeddings,
+        logit_softcap=choose.choice([0.0, 0.0, 30.0]),
+    )
+    batch_size, parts = choose.choice([(1, 1), (2, 1), (3, 1), (4, 2)])
+    training = Training(
+        choose.choice(["adamw", "muon", "normuon", "sgd"]), choose.choice(["fp32", "bf16"]), grad_accumulation=parts
+    )
+    predicted = training_memory(shape, batch_size, training).total_bytes
+    assert predicted == pytest.approx(traced_bytes(shape, batch_size, training), rel=0.001), (shape, training)
 
 
 @pytest.mark.gpu
