@@ -3,6 +3,9 @@
 import gzip
 import lzma
 import math
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,42 @@ def test_atomic_directory_replaces_whole(tmp_path: Path) -> None:
         raise RuntimeError
     assert [item.name for item in path.iterdir()] == ["b"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mkfifo, symbolic links")
+def test_atomic_file_replaces_files_only(tmp_path: Path) -> None:
+    """What a symbolic link leads to is replaced, a pipe is written to; both are what they were."""
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    with atomic_file(tmp_path / "link") as stream:
+        stream.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit((tmp_path / "pipe").read_bytes)
+        with atomic_file(tmp_path / "pipe") as stream:
+            stream.write(b"through")
+        assert read.result() == b"through"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_interrupted_atomic_directory_is_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes between taking the old one away and putting the new one there."""
+    path, rename = tmp_path / "d", Path.rename
+    path.mkdir()
+    (path / "old").touch()
+
+    def interrupted(source: Path, target: Path) -> Path:
+        if source.suffix == ".tmp":
+            raise KeyboardInterrupt
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_directory(path) as directory:
+        (directory / "new").touch()
+    assert [file.name for file in path.iterdir()] == ["old"]
+    assert [file.name for file in tmp_path.iterdir()] == ["d"]
 
 
 def test_overwriting_needs_force(tmp_path: Path) -> None:

@@ -116,8 +116,15 @@ def temporary_name(path: Path) -> Path:
 
 @contextlib.contextmanager
 def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
-    """Write bytes under a temporary name; the file appears under `path` whole or not at all."""
-    path = Path(path)
+    """Write bytes under a temporary name; the file appears under `path` whole or not at all.
+
+    A symbolic link stays one, and what is there but is no file, as a device or a named pipe, is written to directly.
+    """
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            yield stream
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_name(path)
     try:
@@ -157,7 +164,12 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
         _sync_directory(temporary)
         if path.exists():
             path.rename(old)
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except BaseException:
+            if old.exists():
+                old.rename(path)
+            raise
         _sync_directory(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -227,7 +239,7 @@ def total_size_bytes(paths: Sequence[str | Path]) -> int:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
+    with path.open("r+b") as stream:  # Windows flushes only what it could write to
         os.fsync(stream.fileno())
 
 

@@ -170,3 +170,12 @@ def test_killed_over_an_earlier_file(renames: int, exit_code: int, invoke: Invok
     kill_at_rename(renames, *command, "--force")
     assert invoke(*command).exit_code == exit_code
     assert np.load("out.npy").tolist() == Tokenizer.load("tok").encode(TEXT)
+
+
+def test_a_record_of_a_run_lets_nobody_replace(invoke: Invoke) -> None:
+    """A run with --force that was killed before it had all leaves the earlier file whole, and protected."""
+    command = ("encode", "text.txt", "--tokenizer", "tok", "--out", "out.npy")
+    assert invoke(*command).exit_code == 0
+    for name in (".out.npy.journal", ".out.npy.partial", ".out.offsets.npy.partial"):
+        Path(name).write_text("{}")
+    assert invoke(*command).exit_code == 2

@@ -4,14 +4,17 @@ import errno
 import hashlib
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinylm.data import token_writer
 from tinylm.data.token_file import Format, open_tokens
 from tinylm.data.token_writer import ArrayStream, write_tokens
+from tinylm.errors import TinylmError
 
 BLOCKS = st.lists(st.lists(st.integers(0, 65_535), min_size=1), min_size=1)
 
@@ -80,6 +83,27 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
             writer.append(np.array([1]), np.array([0]))
     assert [file.name for file in tmp_path.iterdir()] == ["a.npy"]
     assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full")])
+def test_stopped_between_its_names(stop: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so for the next run, and a reader of what is half of one run and half of another is told."""
+    path = tmp_path / "a.npy"
+
+    def write(num_documents: int) -> None:
+        with write_tokens(path, vocab_size=300, tokenizer="f") as writer:
+            writer.append(np.arange(9), np.arange(num_documents))
+
+    write(2)
+    with monkeypatch.context() as patch, pytest.raises(type(stop)):
+        patch.setattr(token_writer, "write_json", Mock(side_effect=stop))
+        write(3)
+    assert token_writer.half_renamed(path)
+    with pytest.raises(TinylmError, match=r"offsets\.npy: has 3 documents, a\.json says 2; encode the text again"):
+        _ = open_tokens(path).document_offsets
+    write(3)
+    assert not token_writer.half_renamed(path)
+    assert {file.name for file in tmp_path.iterdir()} == {"a.npy", "a.json", "a.offsets.npy"}
 
 
 def test_a_header_may_grow(tmp_path: Path) -> None:

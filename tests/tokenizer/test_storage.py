@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinylm.errors import TinylmError
+from tinylm.errors import TinylmError, UsageError
 from tinylm.tokenizer import Tokenizer
 
 BYTES = {byte: bytes([byte]) for byte in range(256)}
@@ -99,6 +99,17 @@ def test_a_failed_save_leaves_the_old_directory(
         Tokenizer(BYTES, []).save(tmp_path / "t")
     assert Tokenizer.load(tmp_path / "t").fingerprint == tokenizer.fingerprint
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_nothing_but_a_tokenizer_is_replaced(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """A directory that holds anything else, and a file, stay as they are."""
+    tokenizer.save(tmp_path / "t")
+    (tmp_path / "t" / "notes.md").write_text("mine")
+    with pytest.raises(UsageError, match=r"t: holds notes\.md, which is no part of a tokenizer"):
+        tokenizer.save(tmp_path / "t")
+    with pytest.raises(UsageError, match=r"notes\.md: is a file; a tokenizer is a directory"):
+        tokenizer.save(tmp_path / "t" / "notes.md")
+    assert (tmp_path / "t" / "notes.md").read_text() == "mine"
 
 
 def test_tokens_written_alike_cannot_be_saved(tmp_path: Path) -> None:

@@ -108,12 +108,12 @@ def encode(
 
 
 def refuse_to_replace(out: Path, force: bool) -> None:
-    """Raises: UsageError when there is a token file already. What a killed run left half-renamed is no token file."""
+    """Raises: UsageError when there is a token file already. What a stopped run left half-renamed is no token file."""
     from tinylm.data.token_file import info_path, offsets_path
-    from tinylm.data.token_writer import half_renamed, journal_path
+    from tinylm.data.token_writer import half_renamed
 
     for path in (out, info_path(out), offsets_path(out)):
-        refuse_to_overwrite(path, force or half_renamed(out) or journal_path(out).exists())
+        refuse_to_overwrite(path, force or half_renamed(out))
 
 
 def job_name(sources: Sequence["Source"], tokenizer: str, file_format: str, invalid: str) -> str:

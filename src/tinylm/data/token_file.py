@@ -86,7 +86,16 @@ class TokenFile:
     @cached_property
     def document_offsets(self) -> npt.NDArray[np.uint64] | None:
         """Where each document begins; None without description."""
-        return None if self.info is None else map_npy(self.path.with_name(self.info.document_offsets))
+        if self.info is None:
+            return None
+        path = self.path.with_name(self.info.document_offsets)
+        offsets = map_npy(path)
+        if len(offsets) != self.info.num_documents:
+            raise TinylmError(
+                f"{path}: has {len(offsets)} documents, {info_path(self.path).name} says {self.info.num_documents}; "
+                "encode the text again"
+            )
+        return offsets
 
     def require_tokenizer(self, fingerprint: str) -> None:
         """Raises: TinylmError when the description names another tokenizer as the one that made this file."""

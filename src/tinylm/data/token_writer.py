@@ -90,7 +90,7 @@ def write_tokens(
     Raises: OSError when the disk is full; TinylmError when another process is writing the same file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with only_writer(path):
+    with only_writer(path), full_disk_named(path):
         journal = read_journal(path, job)
         try:
             with opened(offsets_path(path), journal) as offsets_file, opened(path, journal) as tokens_file:
@@ -103,26 +103,40 @@ def write_tokens(
                 tokens.finish()
                 offsets.finish()
                 digest = flushed_and_hashed([tokens_file, offsets_file], partial_path(path))
-            info = TokenFileInfo(
-                tokenizer=tokenizer,
-                vocab_size=vocab_size,
-                num_tokens=writer.num_tokens,
-                num_documents=writer.num_documents,
-                input_bytes=writer.input_bytes,
-                dtype=tokens.dtype.name,
-                document_offsets=offsets_path(path).name,
-                sha256=digest,
-            )
-            partial_path(offsets_path(path)).replace(offsets_path(path))
-            write_json(info_path(path), info.as_json())  # has its own name on disk for good, and the one before it
-            rename_for_good(partial_path(path), path)  # last: where it is, the others are
         except BaseException as error:
             if not isinstance(error, KeyboardInterrupt | StoppedError) or not journal_path(path).exists():
                 discard(path)
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # it does not know its file's name
-                error.filename = str(path)
             raise
+        info = TokenFileInfo(
+            tokenizer=tokenizer,
+            vocab_size=vocab_size,
+            num_tokens=writer.num_tokens,
+            num_documents=writer.num_documents,
+            input_bytes=writer.input_bytes,
+            dtype=tokens.dtype.name,
+            document_offsets=offsets_path(path).name,
+            sha256=digest,
+        )
+        give_names(path, info)
         discard(path)
+
+
+def give_names(path: Path, info: TokenFileInfo) -> None:
+    """Put the offsets, the description and the tokens in place; if that is cut short they are `half_renamed`."""
+    partial_path(offsets_path(path)).replace(offsets_path(path))
+    write_json(info_path(path), info.as_json())  # has its own name on disk for good, and the one before it
+    rename_for_good(partial_path(path), path)  # last: where it is, the others are
+
+
+@contextlib.contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """An error for want of room says of which file, which it does not know by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            error.filename = str(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -147,7 +161,7 @@ def journal_path(path: Path) -> Path:
 
 
 def half_renamed(path: Path) -> bool:
-    """Whether a run was killed while its files got their names: the offsets first, the tokens last."""
+    """Whether a run was stopped while its files got their names: the offsets first, the tokens last."""
     return partial_path(path).exists() and not partial_path(offsets_path(path)).exists()
 
 

@@ -10,13 +10,15 @@ from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from tinylm.errors import TinylmError
+from tinylm.errors import TinylmError, UsageError
 from tinylm.files import atomic_directory, existing_file, read_json, write_json, write_text
 from tinylm.tokenizer.byte_unicode import to_bytes, to_text
 from tinylm.tokenizer.huggingface import tokenizer_json
 
 SCHEMA = 1
 VERSION_LINE = "#version: 0.2"
+
+FILES = {"vocab.json", "merges.txt", "special_tokens.json", "tokenizer.json"}
 
 AnyPath = str | PathLike[str]
 
@@ -28,7 +30,11 @@ def write(
     special_tokens: Sequence[str],
     pattern: str,
 ) -> None:
-    """Write all four files; the directory appears whole or not at all."""
+    """Write all four files; the directory appears whole or not at all.
+
+    Raises: UsageError when there is something else under its name.
+    """
+    require_room(directory)
     ids = ids_by_text(vocab, special_tokens)
     pairs = [(to_text(left), to_text(right)) for left, right in merges]
     with atomic_directory(Path(directory)) as temporary:
@@ -37,6 +43,16 @@ def write(
         settings = {"schema": SCHEMA, "special_tokens": list(special_tokens), "pattern": pattern}
         write_json(temporary / "special_tokens.json", settings)
         write_json(temporary / "tokenizer.json", tokenizer_json(ids, pairs, special_tokens, pattern))
+
+
+def require_room(directory: AnyPath) -> None:
+    """Raises: UsageError when a tokenizer in this place would replace anything but an earlier one."""
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory}: is a file; a tokenizer is a directory, choose another name")
+    others = sorted(path.name for path in directory.iterdir() if path.name not in FILES) if directory.exists() else []
+    if others:
+        raise UsageError(f"{directory}: holds {others[0]}, which is no part of a tokenizer; choose another directory")
 
 
 def ids_by_text(vocab: Mapping[int, bytes], special_tokens: Collection[str]) -> dict[str, int]:
@@ -63,7 +79,10 @@ def read_vocab(path: AnyPath, special_tokens: Collection[str]) -> dict[int, byte
 
 def read_merges(path: AnyPath) -> list[tuple[bytes, bytes]]:
     """Raises: TinylmError naming file and line when a line is not a merge."""
-    lines = existing_file(Path(path)).read_text(encoding="utf-8").split("\n")
+    try:
+        lines = existing_file(Path(path)).read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise TinylmError(f"{path}: not UTF-8 at byte {error.start}, so not a list of merges") from None
     merges = []
     for number, line in enumerate(lines, start=1):
         if not line.strip() or (number == 1 and line.startswith("#version")):  # any other "#" is a token
