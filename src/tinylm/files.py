@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -231,11 +231,6 @@ def lock(path: str | Path, in_use: str) -> Iterator[None]:
         yield
     finally:
         holder.release()
-
-
-def total_size_bytes(paths: Sequence[str | Path]) -> int:
-    """Bytes on disk of the named files (0 for standard input): what progress is measured against."""
-    return sum(Path(path).stat().st_size for path in paths if str(path) != STDIO)
 
 
 def _sync(path: Path) -> None:

@@ -77,7 +77,7 @@ def test_inputs_of_all_kinds(invoke: Invoke, text: Path, tmp_path: Path) -> None
         (["text.txt", "--vocab-size", "256", "--special-token", "<|x|>"], 2, "vocab_size 256 is too small"),
         (["text.txt", "--special-token", ""], 2, "a special token cannot be empty text"),
         (["text.txt", "--pattern", "gpt-2"], 2, "no pattern named 'gpt-2'; did you mean 'gpt2'?"),
-        (["text.txt", "--out", "text.txt"], 2, "text.txt: already exists; pass --force"),
+        (["text.txt", "--out", "text.txt"], 2, "text.txt: is a file; a tokenizer is a directory"),
     ],
 )
 def test_mistakes(

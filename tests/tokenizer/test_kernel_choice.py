@@ -2,11 +2,13 @@
 
 import gzip
 import io
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from tinylm.errors import TinylmError
 from tinylm.tokenizer.kernel_choice import (
     SMALLEST_BYTES,
     WORTH_COMPILING_BYTES,
@@ -50,6 +52,19 @@ def test_a_compressed_text_counts_with_what_it_may_hold(tmp_path: Path, monkeypa
     archive = tmp_path / "text.gz"
     archive.write_bytes(gzip.compress(b"a few words"))
     assert not suits_kernels(whole([archive]), "gpt2", "train")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mkfifo")
+def test_pipes_and_files_beside_standard_input_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named pipe may hold anything; a large file is large whatever comes with it."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a few words")))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(b"a " * (WORTH_COMPILING_BYTES // 2))
+    assert suits_kernels(whole([tmp_path / "pipe"]), "gpt2", "train")
+    assert suits_kernels(whole(["-", tmp_path / "large"]), "gpt2", "train")
+    assert not suits_kernels(whole(["-"]), "gpt2", "train")
+    with pytest.raises(TinylmError, match="missing: no such file"):
+        suits_kernels(whole([tmp_path / "missing"]), "gpt2", "train")
 
 
 def test_standard_input_is_measured_and_still_there(monkeypatch: pytest.MonkeyPatch) -> None:

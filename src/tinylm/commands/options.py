@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-COMPILING = "compiling the tokenizer for this processor, once: about a minute"
+COMPILING = "compiling the tokenizer for this processor: about a minute, once where the result can be stored"
 """The note of commands that are the first to need the compiled kernels."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]

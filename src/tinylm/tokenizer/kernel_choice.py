@@ -5,9 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tinylm import files
-from tinylm.files import STDIO
-from tinylm.tokenizer.sources import Source, total_size_bytes
+from tinylm.files import STDIO, existing_file
+from tinylm.tokenizer.sources import Source
 
 if TYPE_CHECKING:
     from tinylm.tokenizer.kernels.compilation import Part
@@ -32,11 +31,22 @@ def suits_kernels(sources: Sequence[Source], pattern: str, part: "Part") -> bool
     """Whether to use them."""
     if pattern != PATTERN:
         return False
-    paths = [source.path for source in sources]
-    if STDIO in map(str, paths):
-        return pays(standard_input_size(WORTH_COMPILING_BYTES), part)
-    size = total_size_bytes(sources)
-    return pays(files.total_size_bytes(paths) * COMPRESSION_RATIO if size is None else size, part)
+    named = [source for source in sources if str(source.path) != STDIO]
+    size = sum(map(likely_size_bytes, named))
+    if len(named) < len(sources) and size < WORTH_COMPILING_BYTES:
+        size += standard_input_size(WORTH_COMPILING_BYTES)
+    return pays(size, part)
+
+
+def likely_size_bytes(source: Source) -> int:
+    """Bytes of text in a file; of a pipe, whose size nobody knows, enough to be worth compiling for.
+
+    Raises: TinylmError when there is no such file.
+    """
+    size, path = source.size_bytes, existing_file(source.path)
+    if size is not None:
+        return size
+    return path.stat().st_size * COMPRESSION_RATIO if path.is_file() else WORTH_COMPILING_BYTES
 
 
 def pays(size: int, part: "Part") -> bool:

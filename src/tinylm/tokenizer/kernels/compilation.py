@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,6 +14,7 @@ import numba
 from tinylm.tokenizer.kernels.chunks import Chunk
 from tinylm.tokenizer.kernels.counter import PretokenCounter
 from tinylm.tokenizer.kernels.cuts import last_cut, new_specials
+from tinylm.tokenizer.kernels.kernel import IS_KEPT
 from tinylm.tokenizer.kernels.merges import learn_merges
 from tinylm.tokenizer.kernels.scanner import find_starts
 from tinylm.tokenizer.kernels.text_encoder import TextEncoder, new_vocabulary
@@ -21,11 +22,12 @@ from tinylm.tokenizer.kernels.unicode_classes import class_table
 
 Part = Literal["train", "encode-uint16", "encode-uint32"]
 PARTS: tuple[Part, ...] = get_args(Part)
+"""For the tests, which want them all."""
 
 
 def is_compiled(part: Part) -> bool:
     """Whether the machine code of a part is on disk."""
-    return stamp(part).exists()
+    return IS_KEPT and stamp(part).exists()
 
 
 def compile_part(part: Part) -> None:
@@ -33,11 +35,12 @@ def compile_part(part: Part) -> None:
 
     numba notices when the file of a kernel has changed, but not when one that it calls has, and two processes that
     store different kernels at once can confuse its index: hence the stamp, named after all sources, and the lock.
+    Where nothing can be kept on disk, kernels are compiled when they are called.
     """
-    if is_compiled(part):
+    if not IS_KEPT or is_compiled(part):
         return
     with locked(cache_directory()):
-        if not any(is_compiled(other) for other in PARTS):
+        if not any(cache_directory().glob(f"{hash_of_sources()}-*.stamp")):
             for old in cache_directory().iterdir():
                 if old.suffix in {".nbi", ".nbc", ".stamp"}:
                     old.unlink()
@@ -68,7 +71,7 @@ def use(part: Part) -> None:
 
 def stamp(part: Part) -> Path:
     """The file whose presence says that a part is compiled."""
-    return cache_directory() / f"{fingerprint()[:16]}-{part}.stamp"
+    return cache_directory() / f"{hash_of_sources()}-{hash_of_machine()}-{part}.stamp"
 
 
 def cache_directory() -> Path:
@@ -77,11 +80,21 @@ def cache_directory() -> Path:
 
 
 @functools.cache
-def fingerprint() -> str:
-    """A hash of all that the machine code depends on."""
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    machine = f"{numba.__version__} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
-    return hashlib.sha256(b"\0".join([*sources, machine.encode()])).hexdigest()
+def hash_of_sources() -> str:
+    """Machine code of other sources is of no use any more."""
+    return short_hash(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+
+
+@functools.cache
+def hash_of_machine() -> str:
+    """Machine code for other processors may lie beside ours: a directory can be shared."""
+    machine = (numba.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return short_hash(map(str.encode, machine))
+
+
+def short_hash(parts: Iterable[bytes]) -> str:
+    """Sixteen digits."""
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 @contextlib.contextmanager
