@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import Result
 
@@ -76,6 +77,7 @@ def test_inputs_of_all_kinds(invoke: Invoke, text: Path, tmp_path: Path) -> None
         (["latin.txt"], 1, "latin.txt: not UTF-8 at byte 3 (0xe9); --invalid replace"),
         (["text.txt", "--vocab-size", "256", "--special-token", "<|x|>"], 2, "vocab_size 256 is too small"),
         (["text.txt", "--special-token", ""], 2, "a special token cannot be empty text"),
+        (["text.txt", "--special-token", "¶"], 2, "'¶': in a tokenizer's files it would be written like the byte 0xb6"),
         (["text.txt", "--pattern", "gpt-2"], 2, "no pattern named 'gpt-2'; did you mean 'gpt2'?"),
         (["text.txt", "--out", "text.txt"], 2, "text.txt: is a file; a tokenizer is a directory"),
     ],
@@ -124,3 +126,27 @@ def test_ctrl_c_with_workers(spawn: Callable[..., subprocess.Popen[str]], tmp_pa
     _, stderr = process.communicate(timeout=20)
     assert (process.returncode, stderr) == (130, "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_have_their_settings(invoke: Invoke, text: Path, tmp_path: Path) -> None:
+    """Other special tokens or another pattern than the counts were made with cannot be asked for afterwards."""
+    counts, learn = tmp_path / "c.npz", ("train-bpe", "--from-counts", tmp_path / "c.npz", "--vocab-size", 260)
+    assert invoke("train-bpe", text, "--special-token", "<|x|>", "--counts-out", counts).exit_code == 0
+    for option, value, message in (
+        ("--special-token", "<|y|>", "--special-token: the counts were made with others (<|x|>); leave it out"),
+        ("--pattern", "o200k", "--pattern: the counts were made with gpt2; leave it out"),
+    ):
+        result = invoke(*learn, "--out", tmp_path / "t", option, value)
+        assert (result.exit_code, (tmp_path / "t").exists()) == (2, False)
+        assert message in result.stderr
+    assert invoke(*learn, "--out", tmp_path / "t", "--special-token", "<|x|>").exit_code == 0
+    np.save(tmp_path / "tokens.npy", np.arange(3))
+    result = invoke("train-bpe", "--from-counts", tmp_path / "tokens.npy", "--vocab-size", 260, "--out", tmp_path / "u")
+    assert (result.exit_code, "tokens.npy: not a file of counts" in result.stderr) == (1, True)
+
+
+def test_a_special_token_of_one_byte_takes_no_place(invoke: Invoke, text: Path, tmp_path: Path) -> None:
+    """It is among the bytes already, so one merge more is learned, and nothing has run out."""
+    result = invoke("train-bpe", text, "--vocab-size", 260, "--special-token", "\n", "--out", tmp_path / "t")
+    assert (result.exit_code, "ran out" in result.stderr) == (0, False)
+    assert len(Tokenizer.load(tmp_path / "t").vocab) == 260

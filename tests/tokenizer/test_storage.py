@@ -101,6 +101,15 @@ def test_a_failed_save_leaves_the_old_directory(
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
+def test_gpt2s_own_special_token_is_one(tmp_path: Path) -> None:
+    """Its two files have `<|endoftext|>` in the vocabulary and do not say what it is."""
+    Tokenizer(BYTES, [], ["<|endoftext|>"]).save(tmp_path / "t")
+    (tmp_path / "t" / "special_tokens.json").unlink()
+    loaded = Tokenizer.load(tmp_path / "t")
+    assert loaded.special_tokens == ["<|endoftext|>"]
+    assert len(loaded.encode("<|endoftext|>")) == 1
+
+
 def test_nothing_but_a_tokenizer_is_replaced(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """A directory that holds anything else, and a file, stay as they are."""
     tokenizer.save(tmp_path / "t")

@@ -41,12 +41,15 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the tokeniz
 Pattern = Annotated[str, typer.Option(help="gpt2, cl100k, o200k, or a regular expression of your own.")]
 
 
+DEFAULT_PATTERN = "gpt2"
+
+
 def train_bpe(
     inputs: Inputs = None,
     vocab_size: VocabSize = None,
     out: Out = None,
     special_tokens: SpecialTokens = None,
-    pattern: Pattern = "gpt2",
+    pattern: Pattern = DEFAULT_PATTERN,
     held_out: HeldOutText = None,
     shard: options.Shard = None,
     counts_out: CountsOut = None,
@@ -78,12 +81,13 @@ def train_bpe(
     for path in filter(None, (out, counts_out)):
         refuse_to_overwrite(path, force)
     if vocab_size:
-        merges_wanted(vocab_size, len(set(special_tokens or ())))
+        merges_wanted(vocab_size, special_tokens or ())
     console = Console(json=json, quiet=quiet)
     started = time.perf_counter()
     with ProgressDisplay(console) as display:
         if from_counts:
             counted = add_counts(from_counts)
+            require_settings(counted, special_tokens, pattern)
         else:
             counted = count(inputs or [], shard, special_tokens or [], pattern, threads, invalid, display)
         if counts_out:
@@ -131,6 +135,16 @@ def require_a_task(
         )
     if (vocab_size is None) != (out is None) or (out is None and counts_out is None):
         raise UsageError("give --vocab-size and --out to learn a tokenizer, --counts-out to count only")
+
+
+def require_settings(counted: "CountFile", special_tokens: list[str] | None, pattern: str) -> None:
+    """Raises: UsageError when counts were made with other special tokens or another pattern than is asked for."""
+    settings = counted.settings
+    if special_tokens and set(special_tokens) != set(settings.special_tokens):
+        made = ", ".join(settings.special_tokens) or "none"
+        raise UsageError(f"--special-token: the counts were made with others ({made}); leave it out, or count again")
+    if pattern not in (DEFAULT_PATTERN, settings.pattern):
+        raise UsageError(f"--pattern: the counts were made with {settings.pattern}; leave it out, or count again")
 
 
 def count(

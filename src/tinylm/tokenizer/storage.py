@@ -18,6 +18,7 @@ from tinylm.tokenizer.huggingface import tokenizer_json
 SCHEMA = 1
 VERSION_LINE = "#version: 0.2"
 
+GPT2_SPECIAL_TOKENS = ["<|endoftext|>"]
 FILES = {"vocab.json", "merges.txt", "special_tokens.json", "tokenizer.json"}
 
 AnyPath = str | PathLike[str]
@@ -96,7 +97,7 @@ def read_merges(path: AnyPath) -> list[tuple[bytes, bytes]]:
 
 
 def read_settings(directory: AnyPath) -> tuple[list[str], str]:
-    """Special tokens and pattern; none and GPT-2's where only GPT-2's two files are.
+    """Special tokens and pattern; where only GPT-2's two files are, GPT-2's.
 
     Raises: TinylmError when the directory is not a tokenizer.
     """
@@ -106,7 +107,7 @@ def read_settings(directory: AnyPath) -> tuple[list[str], str]:
         raise TinylmError(f"{directory}: {state}; `tinylm train-bpe` makes a tokenizer directory")
     path = directory / "special_tokens.json"
     if not path.exists():
-        return [], "gpt2"
+        return [token for token in GPT2_SPECIAL_TOKENS if token in read_json(directory / "vocab.json")], "gpt2"
     settings = read_json(path)
     try:
         return [str(token) for token in settings["special_tokens"]], str(settings["pattern"])

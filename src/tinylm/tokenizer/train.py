@@ -1,11 +1,12 @@
 """BPE training, from text files to a tokenizer, in two stages: count the pre-tokens, merge the distinct ones."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tinylm.errors import UsageError
+from tinylm.tokenizer.byte_unicode import FROM_UNICODE
 from tinylm.tokenizer.count import count_pretokens
 from tinylm.tokenizer.kernel_choice import pays, prepare_kernels
 from tinylm.tokenizer.merge import NUM_BYTES, merge_words
@@ -52,7 +53,7 @@ def train_bpe(
     """
     paths = [input_path] if isinstance(input_path, str | os.PathLike) else input_path
     settings = CountSettings(pattern, tuple(dict.fromkeys(special_tokens)))
-    merges_wanted(vocab_size, len(settings.special_tokens))
+    merges_wanted(vocab_size, settings.special_tokens)
     sources = whole([os.fspath(path) for path in paths])
     words = count_words(sources, settings, num_threads=num_threads, invalid=invalid, on_progress=on_progress)
     return train_on_words(words, vocab_size, settings, on_progress=on_progress)
@@ -82,7 +83,7 @@ def train_on_words(
     words: WordCounts, vocab_size: int, settings: CountSettings, *, on_progress: OnProgress = silent
 ) -> Tokenizer:
     """The second stage of training."""
-    num_merges = merges_wanted(vocab_size, len(settings.special_tokens))
+    num_merges = merges_wanted(vocab_size, settings.special_tokens)
     learn = learn_in_kernels if pays(words.text_bytes, "train") else learn_in_python
     merges: list[tuple[bytes, bytes]] = []
     for merge in learn(words, num_merges, on_progress):
@@ -108,13 +109,23 @@ def learn_in_kernels(words: WordCounts, num_merges: int, on_progress: OnProgress
             tokens.append(tokens[left] + tokens[right])
 
 
-def merges_wanted(vocab_size: int, num_special_tokens: int) -> int:
-    """Merges that fill a vocabulary. Raises: UsageError when there is no room for bytes and special tokens."""
-    smallest = NUM_BYTES + num_special_tokens
+def merges_wanted(vocab_size: int, special_tokens: Collection[str]) -> int:
+    """Merges that fill a vocabulary; a special token that is a single byte takes no place of its own.
+
+    Raises: UsageError when there is no room for bytes and special tokens, or one of these cannot be saved.
+    """
+    for token in special_tokens:
+        if token in FROM_UNICODE and len(token.encode()) > 1:
+            raise UsageError(
+                f"special token {token!r}: in a tokenizer's files it would be written like the byte "
+                f"0x{FROM_UNICODE[token]:02x}; choose another"
+            )
+    num_added = len({token for token in special_tokens if len(token.encode()) > 1})
+    smallest = NUM_BYTES + num_added
     if vocab_size < smallest:
         raise UsageError(
             f"vocab_size {vocab_size} is too small: it takes {smallest}, "
-            f"{NUM_BYTES} for the bytes and {num_special_tokens} for special tokens"
+            f"{NUM_BYTES} for the bytes and {num_added} for special tokens"
         )
     return vocab_size - smallest
 

@@ -74,7 +74,7 @@ def read_counts(path: str | Path) -> CountFile:
         with np.load(existing_file(path), allow_pickle=False) as arrays:
             description = json.loads(arrays["description"].tobytes())
             words = WordCounts(arrays["data"], arrays["offsets"], arrays["counts"])
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise TinylmError(
             f"{path}: not a file of counts, or damaged; `tinylm train-bpe --counts-out` makes them"
         ) from error
