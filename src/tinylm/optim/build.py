@@ -19,11 +19,10 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer, its parameters grouped by how they are to move; vectors (norms) and scalars never decay.
 
-    Where the run's matrix products are in bfloat16 (`matmul_dtype`), so are those of Muon's iteration.
+    Muon's iteration is computed in what the run's matrix products are, `matmul_dtype`.
 
     Each group has a `peak_lr`: a schedule sets lr = peak_lr * (the fraction of its peak it is at).
     """
-    iteration_dtype = torch.bfloat16 if matmul_dtype is torch.bfloat16 else None
     match config:
         case AdamWConfig():
             groups = _adamw_groups(config, model, model.parameters(), config.lr)
@@ -34,7 +33,7 @@ def build_optimizer(
                 momentum=config.momentum,
                 betas=(config.beta1, config.beta2),
                 eps=config.eps,
-                iteration_dtype=iteration_dtype,
+                iteration_dtype=matmul_dtype,
             )
         case NorMuonConfig():
             return NorMuon(
@@ -43,7 +42,7 @@ def build_optimizer(
                 row_beta=config.row_beta,
                 betas=(config.beta1, config.beta2),
                 eps=config.eps,
-                iteration_dtype=iteration_dtype,
+                iteration_dtype=matmul_dtype,
             )
         case SGDConfig():
             return SGD([_group(list(model.parameters()), config.lr)])

@@ -92,7 +92,7 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype | None = None, num_iterat
     (..., rows, columns) -> (..., rows, columns)
     Newton-Schulz: X <- a X + b (X X^T) X + c (X X^T)^2 X acts on each singular value s as a s + b s^3 + c s^5. These
     coefficients give up convergence to exactly 1 for the fastest growth of small values. bfloat16 is enough for that:
-    a GPU takes it by itself, a CPU when told so by `dtype` and otherwise float32.
+    without a `dtype` a GPU takes it and a CPU float32.
     """
     x: Tensor = matrices.to(dtype or (torch.bfloat16 if matrices.is_cuda else torch.float32))
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)  # now no singular value is above 1

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinylm.errors import TinylmError
+from tinylm.tokenizer.kernels import merges
 from tinylm.tokenizer.kernels.merges import learn_merges
 from tinylm.tokenizer.merge import merge_words
 from tinylm.tokenizer.word_counts import WordCounts
@@ -16,12 +18,12 @@ COUNTS = st.integers(1, 4) | st.integers(1, 2**40)
 def merged(counts: dict[bytes, int], num_merges: int, slice_size: int = 1000) -> list[tuple[bytes, bytes]]:
     """The merges as pairs of byte strings."""
     tokens = [bytes([byte]) for byte in range(256)]
-    merges = []
+    learned = []
     for some in learn_merges(WordCounts.of(counts), num_merges, slice_size):
         for left, right in some.tolist():
-            merges.append((tokens[left], tokens[right]))
+            learned.append((tokens[left], tokens[right]))
             tokens.append(tokens[left] + tokens[right])
-    return merges
+    return learned
 
 
 @pytest.mark.parametrize("alphabet", [b"a", b"ab", b"abc\0\xff", bytes(range(97, 123))])
@@ -63,3 +65,13 @@ def test_fewer_merges_than_asked_for() -> None:
     assert merged({b"aa": 1}, 5) == [(b"a", b"a")]
     assert merged({b"a": 1}, 5) == []
     assert merged({}, 5) == []
+
+
+def test_more_than_positions_can_tell_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused; a few bytes less are not."""
+    words = WordCounts.of({b"the": 3, b"cat": 2})
+    monkeypatch.setattr(merges, "LARGEST_ROOM", 28)
+    assert sum(map(len, learn_merges(words, 2))) == 2
+    monkeypatch.setattr(merges, "LARGEST_ROOM", 27)
+    with pytest.raises(TinylmError, match="6 bytes of different pre-tokens are more than can be learned from, some 9"):
+        next(learn_merges(words, 2))

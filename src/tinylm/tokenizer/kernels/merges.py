@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tinylm.errors import TinylmError
 from tinylm.tokenizer.kernels.intrinsics import prefetch
 from tinylm.tokenizer.kernels.kernel import kernel
 from tinylm.tokenizer.kernels.keys import aligned_zeros
@@ -31,6 +32,7 @@ from tinylm.tokenizer.kernels.pair_heap import (
 from tinylm.tokenizer.word_counts import WordCounts
 
 NUM_BYTES = 256
+LARGEST_ROOM = np.iinfo(np.int32).max
 BOUNDARY = -1
 GONE = -2
 """Where a token began until it was merged with the one on its left."""
@@ -112,9 +114,16 @@ def new_state(words: WordCounts, num_merges: int) -> MergeState:
 
     The arrays of pairs and positions have room for whatever can happen, since a merge removes a token and makes at most
     two new pairs; the system gives memory only to the part that is written.
+
+    Raises: TinylmError when there are more than positions of 32 bits can tell apart.
     """
     size = words.data.size + words.counts.size + 1
     room = 3 * size + 1
+    if room > LARGEST_ROOM:
+        raise TinylmError(
+            f"{words.data.size:,} bytes of different pre-tokens are more than can be learned from, "
+            f"some {LARGEST_ROOM // 3:,}; take a part of the text"
+        )
     num_tokens = NUM_BYTES + num_merges
     state = MergeState(
         words=new_words(size),
