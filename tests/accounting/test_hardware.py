@@ -23,6 +23,7 @@ DRIVER_NAMES = {
     "NVIDIA L40S": "l40s",
     "NVIDIA GeForce RTX 4090": "rtx 4090",
     "Tesla V100-SXM2-16GB": "v100",
+    "Tesla V100-PCIE-32GB": "v100 pcie 32gb",
     "NVIDIA B200": "b200",
 }
 

@@ -41,6 +41,8 @@ class Device:
 DEVICES = (
     Device("v100", 16, 15.7, None, None, "NVIDIA V100 datasheet, SXM2"),
     Device("v100 32gb", 32, 15.7, None, None, "NVIDIA V100 datasheet, SXM2"),
+    Device("v100 pcie", 16, 14.0, None, None, "NVIDIA V100 datasheet, PCIe"),
+    Device("v100 pcie 32gb", 32, 14.0, None, None, "NVIDIA V100 datasheet, PCIe"),
     Device("t4", 16, 8.1, None, None, "NVIDIA T4 datasheet"),
     Device("a10", 24, 31.2, 62.5, 125.0, "NVIDIA A10 datasheet"),
     Device("a100", 80, 19.5, 156.0, 312.0, "NVIDIA A100 datasheet, 80 GB"),

@@ -22,7 +22,10 @@ RECORD_EVERY_BYTES = 1 << 25
 Out = Annotated[Path, typer.Option(metavar="FILE", help="The token file; its description goes beside it.")]
 Format = Annotated[
     Literal["npy", "bin"] | None,
-    typer.Option("--format", help="A numpy array, or raw ids as nanoGPT reads them. Default: by the name of --out."),
+    typer.Option(
+        "--format",
+        help="A numpy array, or raw ids, up to 65,536 tokens as nanoGPT reads them. Default: by the name of --out.",
+    ),
 ]
 
 
