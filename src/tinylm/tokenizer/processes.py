@@ -4,14 +4,14 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any, TypeVar
 
 from tinylm.errors import TinylmError
+from tinylm.tokenizer.under_way import in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,15 +53,8 @@ def _map_in_workers(
     # spawn, because a fork after torch or numba have started threads can deadlock
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(num_workers, context, initializer=_start_worker, initargs=(function,))
-    under_way: deque[tuple[Item, Future[Result]]] = deque()
     try:
-        for item in items:
-            under_way.append((item, executor.submit(_call, item)))
-            if len(under_way) > 2 * num_workers:
-                oldest, result = under_way.popleft()
-                yield oldest, result.result()
-        for oldest, result in under_way:
-            yield oldest, result.result()
+        yield from in_order(lambda item: executor.submit(_call, item), items, 2 * num_workers)
     finally:
         executor.shutdown(cancel_futures=True)
 

@@ -82,20 +82,19 @@ def encode_text(text, end, specials, classes, table, cache, scratch, out, stops)
 def encode_batch(text, size, num_specials, table, cache, scratch, out, count, stops):
     """Append the ids of a batch of `size` pre-tokens, noting where its special tokens end; returns the new count."""
     starts, keys, slots, special_indices = scratch.batch
-    i = special = 0
-    while True:
+    i = 0
+    for special in range(num_specials + 1):
         stop = special_indices[special] + 1 if special < num_specials else size
-        i, count = write_known(cache.short, i, stop, keys, slots, out, count)
-        if i < stop:
-            length = starts[i + 1] - starts[i]
-            low, high, slot = keys[2 * i], keys[2 * i + 1], slots[i]
-            count = encode_missing(text, starts[i], length, low, high, slot, table, cache, scratch, out, count)
-            i += 1
-        if i == stop:
-            if special == num_specials:
-                return count
+        while i < stop:
+            i, count = write_known(cache.short, i, stop, keys, slots, out, count)
+            if i < stop:
+                length = starts[i + 1] - starts[i]
+                low, high, slot = keys[2 * i], keys[2 * i + 1], slots[i]
+                count = encode_missing(text, starts[i], length, low, high, slot, table, cache, scratch, out, count)
+                i += 1
+        if special < num_specials:
             stops[special] = count
-            special += 1
+    return count
 
 
 @kernel(forceinline=True)

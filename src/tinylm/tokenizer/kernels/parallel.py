@@ -1,10 +1,11 @@
 """Work on chunks in threads, results in order."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
+
+from tinylm.tokenizer.under_way import in_order
 
 Worker = TypeVar("Worker")
 Item = TypeVar("Item")
@@ -35,15 +36,5 @@ def map_in_order(
         finally:
             idle.put(worker)
 
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(len(workers)) as pool:
-        try:
-            for item in items:
-                waiting.append((item, pool.submit(run, item)))
-                if len(waiting) > AHEAD_PER_THREAD * len(workers):
-                    yield waiting[0][0], waiting.popleft()[1].result()
-            while waiting:
-                yield waiting[0][0], waiting.popleft()[1].result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+        yield from in_order(lambda item: pool.submit(run, item), items, AHEAD_PER_THREAD * len(workers))
