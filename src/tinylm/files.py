@@ -104,8 +104,8 @@ def _damage_errors(kind: str | None, path: Path) -> tuple[type[Exception], ...]:
 
 
 def refuse_to_overwrite(path: str | Path, force: bool) -> None:
-    """Raises: UsageError when `path` exists and `--force` was not given."""
-    if not force and str(path) != STDIO and Path(path).exists():
+    """Raises: UsageError when there is a file or directory at `path`, and `--force` was not given."""
+    if not force and str(path) != STDIO and (Path(path).is_file() or Path(path).is_dir()):
         raise UsageError(f"{path}: already exists; pass --force to replace it, or choose another --out")
 
 

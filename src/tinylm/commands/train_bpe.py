@@ -71,13 +71,13 @@ def train_bpe(
       xzcat dump.xz | tinylm train-bpe - --vocab-size 32000 --out wiki-32k
     """
     from tinylm.tokenizer.sources import whole
-    from tinylm.tokenizer.storage import require_room
+    from tinylm.tokenizer.storage import require_directory
     from tinylm.tokenizer.train import merges_wanted, train_on_words
     from tinylm.tokenizer.word_counts import add_counts, write_counts
 
     require_a_task(inputs, vocab_size, out, counts_out, from_counts)
     if out:
-        require_room(out)
+        require_directory(out)
     for path in filter(None, (out, counts_out)):
         refuse_to_overwrite(path, force)
     if vocab_size:

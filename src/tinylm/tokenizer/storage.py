@@ -6,6 +6,7 @@ special_tokens.json   special tokens and the pattern
 tokenizer.json        all of it, for `tokenizers.Tokenizer.from_file` and `transformers`; we never read it
 """
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -31,29 +32,31 @@ def write(
     special_tokens: Sequence[str],
     pattern: str,
 ) -> None:
-    """Write all four files; the directory appears whole or not at all.
+    """Write all four files: the directory appears whole or not at all, or they join what else is in it, one by one.
 
-    Raises: UsageError when there is something else under its name.
+    Raises: UsageError when it is a file.
     """
-    require_room(directory)
+    directory = Path(directory)
+    require_directory(directory)
     ids = ids_by_text(vocab, special_tokens)
     pairs = [(to_text(left), to_text(right)) for left, right in merges]
-    with atomic_directory(Path(directory)) as temporary:
-        write_json(temporary / "vocab.json", ids)
-        write_text(temporary / "merges.txt", "\n".join([VERSION_LINE, *map(" ".join, pairs), ""]))
-        settings = {"schema": SCHEMA, "special_tokens": list(special_tokens), "pattern": pattern}
-        write_json(temporary / "special_tokens.json", settings)
-        write_json(temporary / "tokenizer.json", tokenizer_json(ids, pairs, special_tokens, pattern))
+    settings = {"schema": SCHEMA, "special_tokens": list(special_tokens), "pattern": pattern}
+    with contextlib.nullcontext(directory) if holds_others(directory) else atomic_directory(directory) as place:
+        write_json(place / "vocab.json", ids)
+        write_text(place / "merges.txt", "\n".join([VERSION_LINE, *map(" ".join, pairs), ""]))
+        write_json(place / "special_tokens.json", settings)
+        write_json(place / "tokenizer.json", tokenizer_json(ids, pairs, special_tokens, pattern))
 
 
-def require_room(directory: AnyPath) -> None:
-    """Raises: UsageError when a tokenizer in this place would replace anything but an earlier one."""
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise UsageError(f"{directory}: is a file; a tokenizer is a directory, choose another name")
-    others = sorted(path.name for path in directory.iterdir() if path.name not in FILES) if directory.exists() else []
-    if others:
-        raise UsageError(f"{directory}: holds {others[0]}, which is no part of a tokenizer; choose another directory")
+def require_directory(path: Path) -> None:
+    """Raises: UsageError when there is a file of this name."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path}: is a file; a tokenizer is a directory, choose another name")
+
+
+def holds_others(directory: Path) -> bool:
+    """Whether there is anything in a directory that is no part of a tokenizer."""
+    return directory.is_dir() and any(path.name not in FILES for path in directory.iterdir())
 
 
 def ids_by_text(vocab: Mapping[int, bytes], special_tokens: Collection[str]) -> dict[str, int]:
