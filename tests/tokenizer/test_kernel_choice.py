@@ -56,11 +56,13 @@ def test_a_compressed_text_counts_with_what_it_may_hold(tmp_path: Path, monkeypa
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mkfifo")
 def test_pipes_and_files_beside_standard_input_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A named pipe may hold anything; a large file is large whatever comes with it."""
+    """A named pipe may hold anything, which nothing is compiled for; a large file is large whatever comes with it."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a few words")))
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large").write_bytes(b"a " * (WORTH_COMPILING_BYTES // 2))
-    assert suits_kernels(whole([tmp_path / "pipe"]), "gpt2", "train")
+    for compiled in (True, False):
+        monkeypatch.setattr(compilation, "is_compiled", lambda _part, answer=compiled: answer)
+        assert suits_kernels(whole([tmp_path / "pipe"]), "gpt2", "train") is compiled
     assert suits_kernels(whole(["-", tmp_path / "large"]), "gpt2", "train")
     assert not suits_kernels(whole(["-"]), "gpt2", "train")
     with pytest.raises(TinylmError, match="missing: no such file"):

@@ -39,14 +39,14 @@ def suits_kernels(sources: Sequence[Source], pattern: str, part: "Part") -> bool
 
 
 def likely_size_bytes(source: Source) -> int:
-    """Bytes of text in a file; of a pipe, whose size nobody knows, enough to be worth compiling for.
+    """Bytes of text in a file; of a pipe, whose size nobody knows, enough for kernels, and too few to compile them for.
 
     Raises: TinylmError when there is no such file.
     """
     size, path = source.size_bytes, existing_file(source.path)
     if size is not None:
         return size
-    return path.stat().st_size * COMPRESSION_RATIO if path.is_file() else WORTH_COMPILING_BYTES
+    return path.stat().st_size * COMPRESSION_RATIO if path.is_file() else SMALLEST_BYTES
 
 
 def pays(size: int, part: "Part") -> bool:
