@@ -51,6 +51,14 @@ def test_a_crash_says_nothing(result: MakeResult) -> None:
     assert found.first_unstable is None
 
 
+@pytest.mark.parametrize("status", ["waiting", "running"])
+def test_a_trial_that_has_not_ended_is_no_edge(status: str, result: MakeResult) -> None:
+    """A stopped sweep shows what its ended trials show, and nothing about the others."""
+    found = stability([result(2.9, lr=1.0), result(2.8, lr=2.0), result(None, lr=4.0, status=status)])
+    assert found is not None
+    assert (found.best, found.stable_edge, found.first_unstable) == (2.0, None, None)
+
+
 def test_rates_are_compared_at_equal_other_settings(result: MakeResult) -> None:
     """In a grid over two keys the edge is that of the best trial's own line."""
     trials = [result(3.0, lr=1.0, batch_size=8), result(2.0, lr=1.0, batch_size=64)]

@@ -80,10 +80,10 @@ def _plateau(ratios: Sequence[float], at: int) -> tuple[int, int]:
 
 
 def rate_lines(results: Sequence[TrialResult]) -> Iterator[list[TrialResult]]:
-    """Trials that differ in the learning rate only, by ascending rate; failed ones say nothing and are left out."""
+    """Trials that differ in the learning rate only, by ascending rate; only those that show something."""
     lines: dict[str, list[TrialResult]] = {}
     for result in results:
-        if RATE in result.values and result.status != "failed":
+        if RATE in result.values and result.conclusive:
             others = {key: value for key, value in result.values.items() if key != RATE}
             lines.setdefault(repr(sorted(others.items())), []).append(result)
     for line in lines.values():

@@ -39,6 +39,11 @@ class TrialResult:
     run: str
     message: str = ""
 
+    @property
+    def conclusive(self) -> bool:
+        """Whether its settings led to this result: not those of a trial that failed or has not ended."""
+        return self.status in {"done", "diverged"}
+
 
 def plan_trials(sweep: SweepConfig) -> list[Trial]:
     """The trials in the order of the file.

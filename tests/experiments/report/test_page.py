@@ -10,6 +10,8 @@ import pytest
 
 from tinylm.errors import TinylmError
 from tinylm.experiments.report.page import html, json_data, page_of
+from tinylm.experiments.report.sweep_page import findings
+from tinylm.experiments.trials import TrialResult
 
 KINDS = ["run", "rates", "ablations", "grid", "board"]
 VOID = {"meta", "br", "input", "link", "img"}
@@ -68,6 +70,15 @@ def test_findings_of_a_rate_sweep(written: Any) -> None:
     assert plateau == "Learning rates from 0.002 to 0.003 are about as good."
     assert "between 0.003 and 0.005" in edge
     assert "40% of the latter" in edge
+
+
+def test_findings_of_a_stopped_sweep() -> None:
+    """What has not ended is counted, and taken for no edge."""
+    rates = {1e-3: ("done", 1.4), 2e-3: ("done", 1.3), 3e-3: ("running", None), 4e-3: ("waiting", None)}
+    trials = [TrialResult(f"{lr}", {"optim.lr": lr}, *end, None, None, None, "") for lr, end in rates.items()]
+    assert findings(trials) == [
+        "1 running.", "1 waiting.", "No rate was broken: the edge of stability lies above those tried.",
+    ]  # fmt: skip
 
 
 def test_findings_of_a_leaderboard(written: Any) -> None:

@@ -1,5 +1,6 @@
 """Which plot a sweep gets, and what is on it."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -58,12 +59,15 @@ def test_model_sizes_are_in_parameters() -> None:
     assert [x for x, _ in line.points] == sorted(sizes.values())
 
 
-def test_failed_trials_are_not_plotted() -> None:
-    """A crash has no place on a plot; a divergence has, without a loss."""
-    failed = TrialResult("f", {"optim.lr": 3.0}, "failed", None, None, None, None, "")
-    plot = sweep_plot([trial(1.0, lr=1.0), trial(None, lr=2.0), failed], {})
+@pytest.mark.parametrize("status", ["failed", "running", "waiting"])
+def test_only_what_ended_is_plotted(status: str) -> None:
+    """A crash, or a trial still to come, has no place on a plot; a divergence has, without a loss."""
+    without = TrialResult("f", {"optim.lr": 3.0}, status, None, None, None, None, "")
+    plot = sweep_plot([trial(1.0, lr=1.0), trial(None, lr=2.0), without], {})
     assert plot is not None
     assert [(x, result.valid_loss) for x, result in plot.lines[0].points] == [(1.0, 1.0), (2.0, None)]
+    started = [dataclasses.replace(without, values={"optim.lr": lr}) for lr in (1.0, 2.0)]
+    assert sweep_plot(started, {}) is None
 
 
 def test_heat_map_of_a_full_grid() -> None:

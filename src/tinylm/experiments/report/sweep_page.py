@@ -43,7 +43,8 @@ def sweep_page(directory: Path) -> Page:
 def findings(results: Sequence[TrialResult]) -> list[str]:
     """What the sweep shows, in sentences."""
     best, found = best_trial(results), stability(results)
-    count = {status: sum(result.status == status for result in results) for status in ("diverged", "failed")}
+    others = ("diverged", "failed", "running", "waiting")
+    count = {status: sum(result.status == status for result in results) for status in others}
     sentences = []
     if best and best.valid_loss is not None and best.valid_perplexity is not None:
         sentences.append(

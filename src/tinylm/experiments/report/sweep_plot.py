@@ -30,7 +30,7 @@ class SweepPlot:
 
 
 def sweep_plot(results: Sequence[TrialResult], num_parameters: Mapping[str, int]) -> SweepPlot | None:
-    """The plot of a sweep over a number; None for one over names, as ablations are.
+    """The plot of a sweep over a number; None for one over names, as ablations are, and before any trial has ended.
 
     `num_parameters` by trial name is what sizes of models are plotted against.
     """
@@ -40,9 +40,9 @@ def sweep_plot(results: Sequence[TrialResult], num_parameters: Mapping[str, int]
     groups: dict[str, list[tuple[float, TrialResult]]] = {}
     for result in results:
         number = num_parameters.get(result.name) if key == MODEL_SIZE else result.values.get(key)
-        if number is not None and result.status != "failed":
+        if number is not None and result.conclusive:
             groups.setdefault(_others(result, key), []).append((float(number), result))
-    return SweepPlot(key, _lines(groups, key))
+    return SweepPlot(key, _lines(groups, key)) if groups else None
 
 
 def plotted_key(results: Sequence[TrialResult]) -> str | None:
