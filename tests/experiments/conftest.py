@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tinylm.experiments.trials import TrialResult
+from tinylm.training.evaluation import perplexity
 
 MakeResult = Callable[..., TrialResult]
 
@@ -12,7 +13,6 @@ MakeResult = Callable[..., TrialResult]
 @pytest.fixture
 def result() -> MakeResult:
     """A trial's result from its settings and its loss; None is divergence."""
-    import math
 
     def make(loss: float | None, name: str = "", status: str = "", **values: object) -> TrialResult:
         keys = {"lr": "optim.lr", "batch_size": "train.batch_size"}
@@ -22,7 +22,7 @@ def result() -> MakeResult:
             values=settings,
             status=status or ("diverged" if loss is None else "done"),
             valid_loss=loss,
-            valid_perplexity=None if loss is None else math.exp(loss),
+            valid_perplexity=None if loss is None else perplexity(loss),
             tokens=100,
             seconds=1.0,
             run="sweep/x",

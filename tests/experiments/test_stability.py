@@ -51,6 +51,13 @@ def test_a_crash_says_nothing(result: MakeResult) -> None:
     assert found.first_unstable is None
 
 
+def test_a_loss_beyond_all_bounds_is_an_edge(result: MakeResult) -> None:
+    """Without normalization a rate of 10 ends in a loss whose perplexity no float holds."""
+    found = stability([result(2.9, lr=1e-3), result(2.8, lr=1e-2), result(1125.0, lr=10.0)])
+    assert found is not None
+    assert (found.stable_edge, found.first_unstable) == (1e-2, 10.0)
+
+
 @pytest.mark.parametrize("status", ["waiting", "running"])
 def test_a_trial_that_has_not_ended_is_no_edge(status: str, result: MakeResult) -> None:
     """A stopped sweep shows what its ended trials show, and nothing about the others."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tinylm.experiments.trials import TrialResult
+from tinylm.training.evaluation import perplexity
 
 RATE = "optim.lr"
 BROKEN_PERPLEXITY_RATIO = 1.5
@@ -45,7 +46,7 @@ def perplexity_ratio(result: TrialResult, best: TrialResult) -> float:
     """By which factor a trial's perplexity is above the best's; infinite where it diverged."""
     if result.valid_loss is None or best.valid_loss is None:
         return math.inf
-    return math.exp(result.valid_loss - best.valid_loss)
+    return perplexity(result.valid_loss - best.valid_loss)
 
 
 def stability(results: Sequence[TrialResult]) -> Stability | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,15 @@ def test_findings_of_a_stopped_sweep() -> None:
     assert findings(trials) == [
         "1 running.", "1 waiting.", "No rate was broken: the edge of stability lies above those tried.",
     ]  # fmt: skip
+
+
+def test_a_run_with_a_loss_beyond_all_bounds_has_a_page(written: Any, tmp_path: Path) -> None:
+    """Its perplexity is infinite, and said to be."""
+    run = shutil.copytree(written.run, tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text()) | {"valid_loss": 1125.0}
+    (run / "summary.json").write_text(json.dumps(summary))
+    (finding,) = page_of(run).findings
+    assert finding.endswith("validation loss 1125.0000, perplexity inf.")
 
 
 def test_findings_of_a_leaderboard(written: Any) -> None:

@@ -1,6 +1,5 @@
 """The page of one run, and the pieces that other pages have too."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from tinylm.configs.loader import to_toml
 from tinylm.experiments.report.sections import Chart, Page, Section, Table, Text
 from tinylm.experiments.report.series import Series, read_series
 from tinylm.files import read_json
+from tinylm.training.evaluation import perplexity
 from tinylm.training.run_directory import RunDirectory
 
 MOST_SAMPLES = 4
@@ -35,7 +35,7 @@ def _finding(summary: Mapping[str, Any]) -> str:
         return f"The run is {summary['status']}."
     return (
         f"{summary['status'].capitalize()} after {summary['steps']:,} steps and {summary['tokens']:,} tokens: "
-        f"validation loss {loss:.4f}, perplexity {math.exp(loss):.2f}."
+        f"validation loss {loss:.4f}, perplexity {perplexity(loss):.2f}."
     )
 
 
