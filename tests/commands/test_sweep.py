@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from tinylm.commands.sweep import default_jobs
+from tinylm.configs.sweep import load_sweep_config
+from tinylm.experiments.trials import Trial, plan_trials
+
 Invoke = Callable[..., Result]
 Spawn = Callable[..., Popen[str]]
 
@@ -107,6 +111,29 @@ def test_dry_run_lists_the_trials(swept: Any, invoke: Invoke, tmp_path: Path) ->
     trials = json.loads(result.stdout)["trials"]
     assert [trial["tokens"] for trial in trials] == [12 * 4 * 16] * 3
     assert not (tmp_path / "out").exists()
+
+
+def trials_with(directory: Path, **train: object) -> list[Trial]:
+    """Four rates, with settings of `[train]`."""
+    base, sweep = directory / "base.toml", directory / "sweep.toml"
+    base.write_text('[data]\ntrain = "t.npy"\nvalid = "v.npy"\ntokenizer = "tok"\n[train]\ndevice = "cpu"\n')
+    sweep.write_text(f'base = "{base}"\n[grid]\n"optim.lr" = [1e-3, 2e-3, 3e-3, 4e-3]\n')
+    return plan_trials(load_sweep_config(sweep, [f"train.{key}={value}" for key, value in train.items()]))
+
+
+def test_jobs_are_as_many_as_there_are_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cores that this process may use, by affinity and quota, whatever the machine has."""
+    trials = trials_with(tmp_path)
+    for cores, threads, jobs in ((3.0, 1, 3), (3.0, 2, 1), (1.5, 1, 1), (0.5, 1, 1), (64.0, 1, 4), (1.0, 4, 1)):
+        monkeypatch.setattr("tinylm.training.cores.available_cores", lambda cores=cores: cores)
+        assert default_jobs(trials, threads) == jobs
+
+
+@pytest.mark.parametrize("budget", ["budget_seconds", "budget_h100_hours"])
+def test_trials_that_race_the_clock_run_alone(budget: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side each would get fewer steps for its seconds."""
+    monkeypatch.setattr("tinylm.training.cores.available_cores", lambda: 64.0)
+    assert default_jobs(trials_with(tmp_path, **{budget: 5}), 1) == 1
 
 
 @pytest.mark.slow

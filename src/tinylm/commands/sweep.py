@@ -33,8 +33,8 @@ def sweep(
 ) -> None:
     """Train once for each combination of settings; run the same command again to go on after any interruption.
 
-    Each trial is an ordinary run, DIR/NAME. By default there is one job per CPU core and thread, or a single one on a
-    GPU and where trials have a budget of time.
+    Each trial is an ordinary run, DIR/NAME. By default there are as many jobs as this process has CPU cores for, or a
+    single one on a GPU and where trials have a budget of time.
 
     Examples:
 
@@ -53,16 +53,18 @@ def sweep(
         show_plan(trials, console)
         return
     environment = dict(os.environ) | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    _run(trials, out, jobs or _default_jobs(trials, threads), environment, console)
+    _run(trials, out, jobs or default_jobs(trials, threads), environment, console)
 
 
-def _default_jobs(trials: "Sequence[Trial]", threads: int) -> int:
+def default_jobs(trials: "Sequence[Trial]", threads: int) -> int:
     """As many as there are cores for, where trials share neither a GPU nor the clock that ends them."""
+    from tinylm.training.cores import available_cores
     from tinylm.training.device import choose_device
 
-    if any(choose_device(trial.config.train.device).type != "cpu" for trial in trials):
+    settings = [trial.config.train for trial in trials]
+    if any(train.steps is None or choose_device(train.device).type != "cpu" for train in settings):
         return 1
-    return max(1, min(len(trials), (os.cpu_count() or 1) // threads))
+    return max(1, min(len(trials), int(available_cores()) // threads))
 
 
 def _run(trials: "Sequence[Trial]", out: Path, jobs: int, environment: Mapping[str, str], console: Console) -> None:
