@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+from matplotlib.figure import Figure
+
 from tinylm.experiments.report.page import page_of
-from tinylm.experiments.report.pictures import save_pictures
+from tinylm.experiments.report.pictures import draw_sweep, save_pictures
 
 
 def test_each_figure_is_a_picture(written: Any, tmp_path: Path) -> None:
@@ -16,3 +19,14 @@ def test_each_figure_is_a_picture(written: Any, tmp_path: Path) -> None:
             content = file.read_bytes()
             assert content.startswith(b"\x89PNG")
             assert content.endswith(b"IEND\xaeB`\x82")
+
+
+@pytest.mark.parametrize(("tried", "scale"), [((0.1, 0.3, 1.0), "log"), ((0.0, 0.1, 0.3), "linear")])
+def test_zero_has_a_place_of_its_own(tried: tuple[float, ...], scale: str) -> None:
+    """A logarithmic axis has none for it: where 0 was tried, as by a sweep of weight decay, the axis is linear."""
+    axes = Figure().subplots()
+    points = [[x, 3.0 + x, "", "done"] for x in tried]
+    draw_sweep(axes, {"label": "weight decay", "lines": [{"name": "", "points": points}]})
+    assert axes.get_xscale() == scale
+    places = axes.transData.transform([(x, 3.0) for x in tried])[:, 0]
+    assert list(places) == sorted(set(places))

@@ -82,7 +82,7 @@ def draw_sweep(axes: "Axes", data: dict[str, Any]) -> None:
             axes.plot(x, 0.97, "x", color="tab:red", transform=axes.get_xaxis_transform())
         elif scatter:
             axes.annotate(name, (x, loss), xytext=(0, 7), textcoords="offset points", ha="center", fontsize="small")
-    _logarithmic(axes, sorted({x for x, _, _, _ in points}), keep_ticks=scatter)
+    _scales(axes, sorted({x for x, _, _, _ in points}), keep_ticks=scatter)
     axes.set(xlabel=data["label"], ylabel=f"validation {LOSS}")
     if data.get("first_unstable"):
         _draw_edge(axes, data["stable_edge"], data["first_unstable"])
@@ -90,11 +90,11 @@ def draw_sweep(axes: "Axes", data: dict[str, Any]) -> None:
         axes.legend(frameon=False, fontsize="small")
 
 
-def _logarithmic(axes: "Axes", tried: Sequence[float], *, keep_ticks: bool) -> None:
-    """Both axes, with plain numbers, and marks at what was tried."""
+def _scales(axes: "Axes", tried: Sequence[float], *, keep_ticks: bool) -> None:
+    """Logarithmic where that has a place for all values, with plain numbers, and marks at what was tried."""
     from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-    axes.set(xscale="log", yscale="log")
+    axes.set(xscale="log" if all(x > 0 for x in tried) else "linear", yscale="log")
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     if not keep_ticks:

@@ -140,7 +140,7 @@ def plot_chart(plot: SweepPlot, found: Stability | None) -> Chart:
     ]
     return Chart(
         title=f"Validation loss against {key}",
-        description=f"Validation loss of each trial against its {key}, on logarithmic axes.",
+        description=f"Validation loss of each trial against its {key}.",
         data=data,
         numbers=Table("The numbers", ["line", key, "validation loss"], rows),
     )
