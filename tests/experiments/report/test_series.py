@@ -1,8 +1,11 @@
 """Learning curves thinned for a page."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +35,17 @@ def test_series_of_a_run(written: Any) -> None:
     assert (series.valid_steps, series.valid_seconds) == ([50, 100, 150, 200], [5.0, 10.0, 15.0, 20.0])
     assert series.tokens_per_step == 2 * 256
     assert series.flops_per_step == training_flops(ModelShape.of(config.model), 2)
+
+
+def test_evaluations_between_logged_steps_have_a_time(written: Any, tmp_path: Path) -> None:
+    """Where not every step is logged, theirs is worked out from the steps around, and from the end of the run."""
+    run = shutil.copytree(written.run, tmp_path / "run")
+    records = RunDirectory(run).metrics()
+    logged = [record for record in records if "valid_loss" in record or record["step"] % 70 == 0]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in logged))
+    series = read_series("run", run)
+    assert series.steps == [70, 140]
+    assert series.valid_seconds == pytest.approx([5.0, 10.0, 15.0, 20.0])
 
 
 def test_a_diverged_run_ends_where_its_loss_does(written: Any) -> None:

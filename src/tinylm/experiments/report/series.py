@@ -1,11 +1,15 @@
 """A run's learning curve as a page draws it: few enough points to keep the page small."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tinylm.accounting.flops import training_flops
 from tinylm.accounting.shape import ModelShape
-from tinylm.training.curves import Points, curves
+from tinylm.training.curves import Metrics, Points, curves
 from tinylm.training.run_directory import RunDirectory
 
 MOST_POINTS = 300
@@ -33,19 +37,33 @@ def read_series(name: str, path: Path, *, num_series: int = 1) -> Series:
     run = RunDirectory(path)
     config, metrics = run.config(), run.metrics()
     _, smoothed, valid = curves(metrics)
-    seconds = {record["step"]: record["seconds"] for record in metrics if "seconds" in record}
+    known = seconds_by_step(metrics, run.summary())
     train = thinned(smoothed, min(MOST_POINTS, MOST_POINTS_ON_A_PAGE // num_series))
     return Series(
         name=name,
         steps=[step for step, _ in train],
-        seconds=[round(seconds[step], 3) for step, _ in train],
+        seconds=seconds_at(train, known),
         losses=[round(loss, 5) for _, loss in train],
         valid_steps=[step for step, _ in valid],
-        valid_seconds=[round(seconds.get(step, 0.0), 3) for step, _ in valid],
+        valid_seconds=seconds_at(valid, known),
         valid_losses=[round(loss, 5) for _, loss in valid],
         tokens_per_step=config.train.batch_size * config.model.context_length,
         flops_per_step=training_flops(ModelShape.of(config.model), config.train.batch_size),
     )
+
+
+def seconds_by_step(metrics: Metrics, summary: Mapping[str, Any] | None) -> dict[int, float]:
+    """Training time after those steps of which it is known, ascending: the logged ones, and both ends of the run."""
+    seconds = {0: 0.0} | {record["step"]: record["seconds"] for record in metrics if "seconds" in record}
+    if summary:
+        seconds[summary["steps"]] = summary["seconds"]
+    return dict(sorted(seconds.items()))
+
+
+def seconds_at(points: Points, known: Mapping[int, float]) -> list[float]:
+    """Training time after each point's step; in between, steps take equally long."""
+    seconds = np.interp([step for step, _ in points], list(known), list(known.values()))
+    return [round(float(one), 3) for one in seconds]
 
 
 def thinned(points: Points, most: int) -> Points:
