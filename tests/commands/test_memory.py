@@ -54,6 +54,11 @@ def test_a_gpu_s_kernels_keep_less_and_take_a_workspace(predicted: Callable[...,
     assert (cpu["workspace_bytes"], cuda["workspace_bytes"]) == (0, 2**26)
 
 
+def test_another_optimizer_needs_no_more_than_its_name(predicted: Callable[..., dict[str, Any]]) -> None:
+    """The configuration's keys that only its own kind has are left out, as `train` does."""
+    assert predicted("--config", "demo", "--set", "optim.kind=sgd")["optimizer"] == "sgd"
+
+
 def test_checks_run_where_they_can(invoke: Invoke) -> None:
     """The trace follows a CPU's kernels, and measuring needs the device."""
     for check, reason in (

@@ -118,6 +118,42 @@ def test_another_kind_drops_the_old_kinds_keys(file: Path) -> None:
     assert "schedule.min_lr: no such key" in problems(file, "schedule.kind=constant", "schedule.min_lr=1e-4")[0]
 
 
+def test_another_kind_keeps_a_misspelt_key(file: Path) -> None:
+    """Only keys of other kinds go; what no kind has is still a mistake."""
+    file.write_text(DATA + "[optim]\nmomentun = 0.9\nbeta1 = 0.8\n")
+    assert problems(file, "optim.kind=sgd") == ("optim.momentun: no such key",)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("optim='muon'", "optim: is a table, not 'muon'; did you mean optim.kind=muon?"),
+        ("schedule='muon'", "schedule: is a table, not 'muon'"),
+        ("schedule=[1]", "schedule: is a table, not [1]"),
+        ("model=3", "model: is a table, not 3"),
+    ],
+)
+def test_a_value_in_place_of_a_table_is_named(file: Path, line: str, problem: str) -> None:
+    """By --set as well as in the file."""
+    assert problems(file, line) == (problem,)
+    file.write_text(f"{line}\n{DATA}")
+    assert problems(file) == (problem,)
+
+
+def test_a_later_override_wins(file: Path) -> None:
+    """Among keys that take one another's place too."""
+    train = load_run_config(file, ["train.steps=5", "train.budget_seconds=3", "train.steps=7"]).train
+    assert (train.steps, train.budget_seconds) == (7, None)
+
+
+def test_every_wrong_override_is_named(file: Path) -> None:
+    """Those without a value, and those below one."""
+    file.write_text("seed = 1\n" + DATA)
+    assert problems(file, "optim.lr", "seed.x=3") == (
+        "'optim.lr' is not of the form key=value", "seed.x: seed is a value, not a table",
+    )  # fmt: skip
+
+
 def test_overrides_leave_their_source_alone() -> None:
     """Applying overrides changes a copy."""
     source = {"a": {"b": 1}}
@@ -127,10 +163,21 @@ def test_overrides_leave_their_source_alone() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-3", 1e-3), ("3", 3), ("true", True), ("cosine", "cosine"), ('"3"', "3"), ("[1, 2]", [1, 2]), ("a b", "a b")],
+    [
+        ("1e-3", 1e-3),
+        ("3", 3),
+        ("true", True),
+        ("cosine", "cosine"),
+        ('"3"', "3"),
+        ("[1, 2]", [1, 2]),
+        ("a b", "a b"),
+        ("2024-01-01", "2024-01-01"),
+        ("12:30:00", "12:30:00"),
+        ("2024-01-01 12:30:00", "2024-01-01 12:30:00"),
+    ],
 )
 def test_override_values_are_toml(text: str, value: object) -> None:
-    """Numbers, booleans, lists and quoted text as in TOML; anything else is a word."""
+    """Numbers, booleans, lists and quoted text as in TOML; anything else is a word, dates too: no key takes one."""
     assert parse_value(text) == value
 
 

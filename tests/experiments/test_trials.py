@@ -11,9 +11,9 @@ from tinylm.experiments.trials import Trial, plan_trials, short_keys
 DATA = '[data]\ntrain = "t.npy"\nvalid = "v.npy"\ntokenizer = "tok"\n'
 
 
-def plan(directory: Path, sweep: str, *overrides: str) -> list[Trial]:
-    """The trials of a sweep over a minimal configuration."""
-    (directory / "base.toml").write_text(DATA)
+def plan(directory: Path, sweep: str, *overrides: str, base: str = "") -> list[Trial]:
+    """The trials of a sweep over a minimal configuration, with more tables perhaps."""
+    (directory / "base.toml").write_text(DATA + base)
     (directory / "sweep.toml").write_text(f'base = "{directory / "base.toml"}"\n{sweep}')
     return plan_trials(load_sweep_config(directory / "sweep.toml", overrides))
 
@@ -73,6 +73,18 @@ def test_set_is_shared(tmp_path: Path) -> None:
     sweep = '[set]\ntrain.steps = 300\nmodel.d_ff = 64\n[grid]\n"optim.lr" = [1e-3, 2e-3]\n'
     trials = plan(tmp_path, sweep, "train.steps=400")
     assert {(trial.config.train.steps, trial.config.model.d_ff) for trial in trials} == {(400, 64)}
+
+
+def test_another_kind_drops_the_old_kinds_keys(tmp_path: Path) -> None:
+    """In [set], in a grid and by --set, as in a single run: what only the base's kind has is left out."""
+    base = '[optim]\nkind = "muon"\nmomentum = 0.9\n[schedule]\nkind = "cosine"\nmin_lr = 1e-5\n'
+    sweep = '[set]\n"optim.kind" = "adamw"\n[grid]\n"schedule.kind" = ["cosine", "constant"]\n'
+    cosine, constant = plan(tmp_path, sweep, base=base)
+    assert (cosine.config.optim.kind, constant.config.optim.kind) == ("adamw", "adamw")
+    assert (cosine.config.schedule.kind, constant.config.schedule.kind) == ("cosine", "constant")
+    sweep = '[set]\n"optim.momentum" = 0.8\n[grid]\n"train.steps" = [500, 600]\n'
+    trials = plan(tmp_path, sweep, "optim.kind=sgd", base=base)
+    assert {trial.config.optim.kind for trial in trials} == {"sgd"}
 
 
 def test_set_may_not_hide_what_is_swept(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -10,7 +11,6 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tinylm.configs.model import ModelConfig
 from tinylm.configs.presets import MODEL_PRESETS
 from tinylm.configs.run import LENGTHS, RunConfig
 from tinylm.configs.schedule import WARMUPS
@@ -27,40 +27,7 @@ def load_run_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfi
     Raises: ConfigError holding every problem found.
     """
     path = find_config(path)
-    return parse(RunConfig, override_run(read_toml(path), overrides), source=str(path))
-
-
-def override_run(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """`apply_overrides` for a run: `--set optim.kind=sgd` also drops the old kind's keys that the new one lacks."""
-    result = apply_overrides(values, overrides)
-    for name in ("optim", "schedule"):
-        old, new = values.get(name, {}), result.get(name, {})
-        kind = _kind_of(name, new)
-        if kind is not None and "kind" in new and new["kind"] != old.get("kind"):
-            lost = old.keys() - kind.model_fields.keys()
-            result[name] = {key: value for key, value in new.items() if key not in lost or old[key] != value}
-    return result
-
-
-def _kind_of(table: str, values: Mapping[str, Any]) -> type[BaseModel] | None:
-    """The class of a table that comes in kinds, or None for a kind that does not exist."""
-    kinds = _models_in(RunConfig.model_fields[table].annotation)
-    return next((kind for kind in kinds if kind.model_fields["kind"].default == values.get("kind")), None)
-
-
-def load_model_config(
-    *, preset: str | None = None, path: str | Path | None = None, overrides: Sequence[str] = ()
-) -> ModelConfig:
-    """A model by preset name, or the `[model]` table of a file. Overrides may be written with or without `model.`."""
-    if (preset is None) == (path is None):
-        raise UsageError("give either --preset NAME or --config FILE")
-    if preset is not None:
-        values, source = dict(preset_values(preset)), f"preset {preset}"
-    else:
-        file = find_config(path or "")
-        values, source = read_toml(file).get("model", {}), str(file)
-    overrides = [text.removeprefix("model.") for text in overrides]
-    return parse(ModelConfig, apply_overrides(values, overrides), source=source)
+    return parse(RunConfig, apply_overrides(read_toml(path), overrides), source=str(path))
 
 
 def preset_values(name: str) -> Mapping[str, Any]:
@@ -104,31 +71,58 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A deep copy of `values` with each `a.b=value` applied; values are read as TOML, bare words as strings.
+    """`with_settings` for texts: each `a.b=value` is read as TOML, bare words as strings.
 
-    Raises: ConfigError holding every override that is not of that form.
+    Raises: ConfigError holding every override that is not of that form, or cannot be applied.
     """
-    result = _deep_copy(values)
-    problems = []
+    settings: dict[str, Any] = {}
+    malformed = []
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not all(key.strip().split(".")):
-            problems.append(f"{text!r} is not of the form key=value")
+            malformed.append(f"{text!r} is not of the form key=value")
             continue
-        problem = _assign(result, key.strip().split("."), parse_value(value.strip()))
-        problems += [problem] if problem else []
-    if problems:
-        raise ConfigError("--set", problems)
+        settings.pop(key.strip(), None)  # the later one takes its place in the order too
+        settings[key.strip()] = parse_value(value.strip())
+    result, problems = _replaced(values, settings)
+    if malformed or problems:
+        raise ConfigError("--set", [*malformed, *problems])
     return result
 
 
 def with_settings(values: Mapping[str, Any], settings: Mapping[str, Any], *, source: str) -> dict[str, Any]:
-    """A copy of nested `values` with each dotted key of `settings` replaced. Raises: ConfigError."""
+    """A copy of a run's nested `values` with each dotted key of `settings` replaced.
+
+    What a setting displaces goes: keys whose place it takes (a budget that of the steps), and for another kind of
+    optimizer or schedule the keys that only other kinds have. Raises: ConfigError.
+    """
+    result, problems = _replaced(values, settings)
+    if problems:
+        raise ConfigError(source, problems)
+    return result
+
+
+def _replaced(values: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The copy, and what is wrong with the settings."""
     result = _deep_copy(values)
     problems = [_assign(result, key.split("."), value) for key, value in settings.items()]
-    if any(problems):
-        raise ConfigError(source, [problem for problem in problems if problem])
-    return result
+    for name in ("optim", "schedule"):
+        if f"{name}.kind" in settings and isinstance(result[name], dict):
+            foreign = _keys_of_other_kinds(name, settings[f"{name}.kind"])
+            dropped = {key for key in result[name].keys() & foreign if f"{name}.{key}" not in settings}
+            result[name] = {key: value for key, value in result[name].items() if key not in dropped}
+    return result, [problem for problem in problems if problem]
+
+
+def _keys_of_other_kinds(table: str, kind: Any) -> set[str]:
+    """The keys of a table that comes in kinds which this kind lacks; none for a kind that does not exist."""
+    kinds = _models_in(RunConfig.model_fields[table].annotation)
+    own = next((model.model_fields.keys() for model in kinds if _is_of_kind(model, kind)), None)
+    return set() if own is None else {key for model in kinds for key in model.model_fields} - own
+
+
+def _is_of_kind(model: type[BaseModel], kind: Any) -> bool:
+    return "kind" in model.model_fields and bool(model.model_fields["kind"].default == kind)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -143,11 +137,12 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """`1e-3` -> 0.001, `true` -> True, `[1, 2]` -> [1, 2], `cosine` -> 'cosine'."""
+    """`1e-3` -> 0.001, `true` -> True, `[1, 2]` -> [1, 2], `cosine` -> 'cosine'; dates are text: no key takes one."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    return text if isinstance(value, date | time) else value
 
 
 def _assign(values: dict[str, Any], path: Sequence[str], value: Any) -> str | None:
@@ -187,6 +182,9 @@ def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key}: no such key{did_you_mean(location[-1], fields)}"
     if details["type"] == "missing":
         return f"{key}: missing"
+    if details["type"] in {"model_type", "model_attributes_type"}:
+        kind = details["input"] if any(_is_of_kind(m, details["input"]) for m in table) else None
+        return f"{key}: is a table, not {details['input']!r}" + (f"; did you mean {key}.kind={kind}?" if kind else "")
     message = details["msg"].removeprefix("Value error, ")
     if details["type"] == "value_error":
         return f"{key}: {message}" if key else message
@@ -201,7 +199,7 @@ def _resolve(model: type[BaseModel], location: list[str]) -> tuple[list[type[Bas
     tables: list[type[BaseModel]] = [model]
     plain = []
     for part in location:
-        tagged = [m for m in tables if "kind" in m.model_fields and m.model_fields["kind"].default == part]
+        tagged = [m for m in tables if _is_of_kind(m, part)]
         if tagged and part not in {name for m in tables for name in m.model_fields}:
             tables = tagged
             continue

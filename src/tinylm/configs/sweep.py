@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from tinylm.configs.base import Table
-from tinylm.configs.loader import apply_overrides, find_config, flatten, parse, read_toml
+from tinylm.configs.loader import apply_overrides, find_config, flatten, parse, read_toml, with_settings
 from tinylm.errors import ConfigError
 
 SWEEPS = "sweeps"
@@ -182,7 +182,8 @@ def load_sweep_config(path: str | Path, overrides: Sequence[str] = ()) -> SweepC
     values = read_toml(file)
     extra = flatten(apply_overrides({}, overrides))
     if extra and isinstance(values.get("set", {}), Mapping):
-        values["set"] = _dotted(values.get("set", {})) | extra
+        shared = with_settings({}, _dotted(values.get("set", {})), source=f"{file}: [set]")
+        values["set"] = apply_overrides(shared, overrides)
     sweep = parse(SweepConfig, values, source=str(file))
     swept = {key for _, settings in sweep.settings() for key in settings}
     if clash := sorted(swept & extra.keys()):
