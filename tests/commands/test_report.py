@@ -44,6 +44,19 @@ def test_a_page_is_not_overwritten_by_chance(swept: Any, invoke: Invoke, tmp_pat
     assert invoke("report", swept.directory, "--out", out, "--force").exit_code == 0
 
 
+def test_a_picture_is_not_overwritten_by_chance(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
+    """Nor is anything written when there is one in the way, the page included."""
+    out, picture = tmp_path / "r.html", tmp_path / "r-2.png"
+    picture.write_text("mine")
+    result = invoke("report", swept.directory, "--out", out, "--png")
+    assert result.exit_code == 2
+    assert f"{picture}: already exists" in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["r-2.png"]
+    assert picture.read_text() == "mine"
+    assert invoke("report", swept.directory, "--out", out, "--png", "--force").exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_nothing_to_report_on(invoke: Invoke, tmp_path: Path) -> None:
     """A directory that is neither run nor sweep nor leaderboard is named."""
     result = invoke("report", tmp_path, "--out", tmp_path / "report.html")

@@ -28,16 +28,21 @@ def report(
     """
     console = Console(json=json, quiet=quiet)
     refuse_to_overwrite(out, force)
-    written = write_report(path, out, png=png)
+    written = write_report(path, out, png=png, force=force)
     lines = [f"{file} ({bytes_text(file.stat().st_size)})" for file in written]
     console.result({"out": str(out), "pictures": [str(file) for file in written[1:]]}, "\n".join(lines))
 
 
-def write_report(path: Path, out: Path, *, png: bool) -> list[Path]:
-    """The files written, the page first."""
+def write_report(path: Path, out: Path, *, png: bool, force: bool) -> list[Path]:
+    """The files written, the page first. Raises: UsageError before the first when one is there already."""
     from tinylm.experiments.report.page import page_of, write_page
-    from tinylm.experiments.report.pictures import save_pictures
+    from tinylm.experiments.report.pictures import picture_files, save_picture
 
     page = page_of(path)
+    pictures = picture_files(page, out) if png else {}
+    for file in pictures:
+        refuse_to_overwrite(file, force)
     write_page(page, out)
-    return [out, *(save_pictures(page, out) if png else ())]
+    for file, figure in pictures.items():
+        save_picture(figure, file)
+    return [out, *pictures]

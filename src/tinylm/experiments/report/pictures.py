@@ -14,13 +14,10 @@ INCHES = (8.0, 4.8)
 LOSS = "loss (nats per token)"
 
 
-def save_pictures(page: Page, out: Path) -> list[Path]:
-    """One file a figure beside the page: `report.html` -> `report-1.png`, in the order of the page."""
+def picture_files(page: Page, out: Path) -> dict[Path, Chart | Bars]:
+    """Where each figure goes, beside the page: `report.html` -> `report-1.png`, in the order of the page."""
     figures = [section for section in page.sections if isinstance(section, Chart | Bars)]
-    files = [out.with_name(f"{out.stem}-{number}.png") for number in range(1, len(figures) + 1)]
-    for section, file in zip(figures, files, strict=True):
-        save_picture(section, file)
-    return files
+    return {out.with_name(f"{out.stem}-{number}.png"): figure for number, figure in enumerate(figures, start=1)}
 
 
 def save_picture(section: Chart | Bars, file: Path) -> None:
