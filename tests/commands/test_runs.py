@@ -1,10 +1,12 @@
 """`tinylm runs`: the history that run directories are."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import Result
 
 Invoke = Callable[..., Result]
@@ -43,6 +45,24 @@ def test_an_unreadable_run_is_left_out_and_named(swept: Any, invoke: Invoke, tmp
     result = invoke("runs", tmp_path)
     assert (result.exit_code, result.stdout) == (0, "no runs\n")
     assert "warning: left out:" in result.stderr
+
+
+def test_a_run_without_access_is_left_out_and_named(
+    swept: Any, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one whose files this user may not read."""
+    closed = shutil.copytree(swept.directory, tmp_path / "runs") / "lr=0.03" / "config.toml"
+    read_bytes = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    result = invoke("runs", tmp_path / "runs", "--json")
+    assert [Path(run["run"]).name for run in json.loads(result.stdout)["runs"]] == ["lr=0.01", "lr=1e+30"]
+    assert f"warning: left out: {closed}: permission denied" in result.stderr
 
 
 def test_a_missing_directory_is_said(invoke: Invoke, tmp_path: Path) -> None:

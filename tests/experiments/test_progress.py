@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from tinylm.experiments.progress import TAIL_BYTES, latest_step
+from filelock import FileLock
+
+from tinylm.experiments.progress import TAIL_BYTES, is_being_written, latest_step
 
 
 def test_latest_step_is_the_last_whole_line(tmp_path: Path) -> None:
@@ -28,3 +30,17 @@ def test_nothing_yet(tmp_path: Path) -> None:
     assert latest_step(file) is None
     file.write_text("")
     assert latest_step(file) is None
+
+
+def test_a_run_is_being_written_while_its_lock_is_held(tmp_path: Path) -> None:
+    """Not before, and not after."""
+    assert not is_being_written(tmp_path)
+    with FileLock(tmp_path / ".lock"):
+        assert is_being_written(tmp_path)
+    assert not is_being_written(tmp_path)
+
+
+def test_a_lock_that_cannot_be_opened_is_held_by_nobody_here(tmp_path: Path) -> None:
+    """On a read-only mount, or in another user's run; a directory in its place fails for every user."""
+    (tmp_path / ".lock").mkdir()
+    assert not is_being_written(tmp_path)

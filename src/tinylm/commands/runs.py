@@ -10,6 +10,7 @@ from tinylm.commands import options
 from tinylm.commands.console import Console, count_text, duration, table
 from tinylm.commands.differences_table import differences_table
 from tinylm.errors import TinylmError
+from tinylm.files import explain_os_error
 
 if TYPE_CHECKING:
     from tinylm.experiments.history import RunRecord
@@ -65,6 +66,8 @@ def _readable(paths: "Iterator[Path]", console: Console) -> "Iterator[RunRecord]
             yield read_run(path)
         except TinylmError as error:
             console.warn(f"left out: {error}")
+        except OSError as error:
+            console.warn(f"left out: {explain_os_error(error)}")
 
 
 def _as_json(run: "RunRecord") -> dict[str, Any]:

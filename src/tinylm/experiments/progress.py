@@ -24,11 +24,13 @@ def latest_step(metrics: Path) -> dict[str, Any] | None:
 
 
 def is_being_written(run: Path) -> bool:
-    """Whether a process, of this or another program, holds the run's lock."""
+    """Whether a process, of this or another program, holds the run's lock; not when the lock cannot be opened here."""
     if not (run / ".lock").exists():
         return False
     try:
         with lock(run / ".lock", ""):
             return False
+    except OSError:
+        return False
     except TinylmError:
         return True
