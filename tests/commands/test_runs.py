@@ -37,6 +37,13 @@ def test_where_chooses(swept: Any, invoke: Invoke) -> None:
     assert invoke("runs", swept.directory, "--where", "optim.lrr=1").exit_code == 2
 
 
+def test_an_unknown_status_is_a_mistake(swept: Any, invoke: Invoke) -> None:
+    """Rather than one that no run has; the known ones are named."""
+    result = invoke("runs", swept.directory, "--status", "finished")
+    assert result.exit_code == 2
+    assert all(status in result.stderr for status in ("done", "diverged", "stopped", "running", "unfinished"))
+
+
 def test_an_unreadable_run_is_left_out_and_named(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
     """One broken configuration does not hide the others."""
     (tmp_path / "broken").mkdir()

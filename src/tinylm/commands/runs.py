@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,7 +23,8 @@ def runs(
         typer.Option("--where", metavar="KEY=VALUE", help="Only runs with this setting or figure; repeatable."),
     ] = None,
     status: Annotated[
-        str | None, typer.Option("--status", help="Only done, diverged, stopped, running or unfinished ones.")
+        Literal["done", "diverged", "stopped", "running", "unfinished"] | None,
+        typer.Option("--status", help="Only runs of which this holds."),
     ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also the settings in which the runs differ.")] = False,
     json: options.Json = False,
