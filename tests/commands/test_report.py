@@ -1,13 +1,17 @@
 """`tinylm report` and `tinylm leaderboard report` on what the commands themselves left on disk."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
+import pytest
 from typer.testing import Result
 
 Invoke = Callable[..., Result]
+Spawn = Callable[..., Popen[str]]
 
 
 def test_page_of_a_sweep_and_of_a_run(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
@@ -33,6 +37,24 @@ def test_page_of_a_leaderboard(swept: Any, invoke: Invoke, tmp_path: Path) -> No
     assert pictures == [str(tmp_path / f"board-{number}.png") for number in (1, 2, 3)]
     assert all(Path(picture).stat().st_size > 1000 for picture in pictures)
     assert "lr=0.03 leads one entry" in out.read_text()
+
+
+def test_a_page_needs_no_locale(swept: Any, spawn: Spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are UTF-8 wherever they are read; what lies among the samples and is none is left alone."""
+    run = shutil.copytree(swept.directory / "lr=0.03", tmp_path / "run")
+    (run / "samples").mkdir()
+    (run / "samples" / "step-00000012.txt").write_text("Once upon a naïve cat", encoding="utf-8")
+    for stray in ("notes.txt", "step-notes.txt", "step-00000012-mine.txt"):
+        (run / "samples" / stray).write_text("mine", encoding="utf-8")
+    for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    process = spawn("report", run, "--out", tmp_path / "run.html")
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    page = (tmp_path / "run.html").read_text(encoding="utf-8")
+    assert "Once upon a naïve cat" in page
+    assert "<h2>Samples: step 12</h2>" in page
+    assert page.count("<h2>Samples") == 1
 
 
 def test_a_page_is_not_overwritten_by_chance(swept: Any, invoke: Invoke, tmp_path: Path) -> None:

@@ -221,5 +221,5 @@ def last_words(log: Path, exit_code: int) -> str:
     """Why a child failed, from what it said last."""
     if exit_code < 0:
         return f"killed by signal {-exit_code}"
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return lines[-1].removeprefix("error: ") if lines else f"exit code {exit_code}"

@@ -40,8 +40,8 @@ def html(page: Page) -> str:
     return templates.get_template("page.html.j2").render(
         page=page,
         version=tinylm.__version__,
-        style=(HERE / "report.css").read_text(),
-        script=(HERE / "charts.js").read_text(),
+        style=(HERE / "report.css").read_text(encoding="utf-8"),
+        script=(HERE / "charts.js").read_text(encoding="utf-8"),
     )
 
 

@@ -1,5 +1,6 @@
 """The page of one run, and the pieces that other pages have too."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from tinylm.training.evaluation import perplexity
 from tinylm.training.run_directory import RunDirectory
 
 MOST_SAMPLES = 4
+SAMPLE = re.compile(r"step-(\d+)\.txt")
 
 
 def run_page(path: Path) -> Page:
@@ -75,12 +77,11 @@ def curves_chart(series: Sequence[Series]) -> Chart:
 
 def samples(path: Path, title: str = "Samples") -> list[Section]:
     """What the model wrote during training, the latest first; nothing when it was not asked to."""
-    files = sorted(RunDirectory(path).samples.glob("*.txt"), reverse=True)[:MOST_SAMPLES]
+    found = [(SAMPLE.fullmatch(file.name), file) for file in RunDirectory(path).samples.glob("*.txt")]
+    steps = {int(name[1]): file for name, file in found if name}
     return [
-        Text(
-            f"{title}: step {int(file.stem.rpartition('-')[2]):,}", file.read_text(errors="replace").strip(), prose=True
-        )
-        for file in files
+        Text(f"{title}: step {step:,}", steps[step].read_text(encoding="utf-8", errors="replace").strip(), prose=True)
+        for step in sorted(steps, reverse=True)[:MOST_SAMPLES]
     ]
 
 
