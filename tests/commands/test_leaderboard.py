@@ -94,6 +94,31 @@ def test_verify_refutes_exchanged_weights(board: Path, run: Path, invoke: Invoke
     assert "holds other weights than were entered" in result.stderr
 
 
+def test_what_cannot_be_checked_here_is_not_refuted(
+    board: Path, run: Path, prepared: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    """Without its validation text an entry keeps what was found before; exit code 1, and 3 beside a refuted one."""
+    moved = Path(shutil.copytree(prepared, tmp_path / "elsewhere")) / "valid.npy"
+    (run / "config.toml").write_text((run / "config.toml").read_text().replace(f"{prepared}/valid.npy", str(moved)))
+    assert invoke("leaderboard", "add", run, "--board", board, "--name", "mine").exit_code == 0
+    assert invoke("leaderboard", "verify", "mine", "--board", board).exit_code == 0
+    moved.unlink()
+    before = (board / "entries" / "mine.json").read_text()
+    result = invoke("leaderboard", "verify", "--board", board, "--json")
+    assert result.exit_code == 1
+    assert f"1 of 3 entries could not be checked:\n  mine: {moved}: no such file" in result.stderr
+    outcomes = {outcome["name"]: outcome["holds"] for outcome in json.loads(result.stdout)["verifications"]}
+    assert outcomes == {"lr=0.01": True, "lr=0.03": True, "mine": None}
+    assert (board / "entries" / "mine.json").read_text() == before
+    assert json.loads(before)["verified"] is True
+    edit(board / "entries" / "lr=0.03.json", valid_loss=1.0)
+    result = invoke("leaderboard", "verify", "--board", board)
+    assert result.exit_code == 3
+    assert "1 of 3 entries do not hold" in result.stderr
+    assert "1 of 3 entries could not be checked" in result.stderr
+    assert [line.split()[-1] for line in result.stdout.splitlines()[2:]] == ["yes", "NO", "?"]
+
+
 def test_another_validation_file_is_refused(board: Path, run: Path, prepared: Path, invoke: Invoke) -> None:
     """A run evaluated on easier text has a loss that compares with no other."""
     config = (run / "config.toml").read_text().replace(f"{prepared}/valid.npy", f"{prepared}/train.npy")

@@ -1,5 +1,6 @@
 """`tinylm leaderboard`: runs under one set of rules, ranked and checked."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,11 +10,12 @@ import typer
 from tinylm.commands import options
 from tinylm.commands.console import Console
 from tinylm.commands.leaderboard_tables import board_text, entry_json, ranked_json, verifications_text
-from tinylm.errors import NegativeResultError, UsageError
+from tinylm.errors import NegativeResultError, TinylmError, UsageError
 
 if TYPE_CHECKING:
     from tinylm.experiments.leaderboard.board import Board, Entry
     from tinylm.experiments.leaderboard.rules import RunFacts
+    from tinylm.experiments.leaderboard.verification import Verification
 
 BoardOption = Annotated[Path, typer.Option("--board", metavar="DIR", help="The leaderboard's directory.")]
 
@@ -136,7 +138,10 @@ def verify(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Evaluate checkpoints again on the whole validation text and compare; exit code 3 when an entry does not hold.
+    """Evaluate checkpoints again on the whole validation text and compare.
+
+    The exit code is 3 when an entry does not hold, and 1 when one could not be checked here, which is not held
+    against it.
 
     Examples:
 
@@ -156,9 +161,18 @@ def verify(
             outcomes.append(outcome)
             advance(len(outcomes), outcome.name)
     console.result({"verifications": [asdict(outcome) for outcome in outcomes]}, verifications_text(outcomes))
-    refuted = [f"  {outcome.name}: {outcome.reason}" for outcome in outcomes if not outcome.holds]
+    refuted = _reasons(outcomes, "do not hold", holds=False)
+    unchecked = _reasons(outcomes, "could not be checked", holds=None)
     if refuted:
-        raise NegativeResultError("\n".join([f"{len(refuted)} of {len(outcomes)} entries do not hold:", *refuted]))
+        raise NegativeResultError("\n".join([*refuted, *unchecked]))
+    if unchecked:
+        raise TinylmError("\n".join(unchecked))
+
+
+def _reasons(outcomes: "Sequence[Verification]", what: str, *, holds: bool | None) -> list[str]:
+    """A heading and a line for each entry with this outcome; nothing when there is none."""
+    lines = [f"  {outcome.name}: {outcome.reason}" for outcome in outcomes if outcome.holds is holds]
+    return [f"{len(lines)} of {len(outcomes)} entries {what}:", *lines] if lines else []
 
 
 @leaderboard.command("report")

@@ -67,7 +67,7 @@ def verifications_text(outcomes: "Sequence[Verification]") -> str:
             outcome.name,
             f"{outcome.claimed:.4f}",
             "-" if outcome.measured is None else f"{outcome.measured:.4f}",
-            "yes" if outcome.holds else "NO",
+            {None: "?", True: "yes", False: "NO"}[outcome.holds],
         ]
         for outcome in outcomes
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tinylm.configs.run import RunConfig
 from tinylm.data.batches import validation_batches
 from tinylm.data.token_file import Tokens, open_tokens
-from tinylm.errors import TinylmError
+from tinylm.errors import NegativeResultError, TinylmError
 from tinylm.experiments.leaderboard.board import Board, Entry
 from tinylm.experiments.leaderboard.facts import checkpoint_sha256, text_facts
 from tinylm.experiments.leaderboard.rules import Rules
@@ -27,17 +27,19 @@ class Verification:
     """The loss entered, in nats per token."""
     measured: float | None
     """The loss found; None when it did not come to that."""
-    holds: bool
+    holds: bool | None
+    """None when it could not be checked: that says nothing against the entry."""
     reason: str
-    """Why it does not hold; empty when it does."""
+    """Why it does not hold, or could not be checked; empty when it holds."""
 
 
 def verify(board: Board, entries: list[Entry]) -> Iterator[Verification]:
-    """Check the entries one after another, and note the outcome in each entry's file."""
+    """Check the entries one after another, and note in each entry's file what was found."""
     rules = board.rules()
     for entry in entries:
         outcome = verify_entry(board, entry, rules)
-        board.replace(dataclasses.replace(entry, verified=outcome.holds, verified_loss=outcome.measured))
+        if outcome.holds is not None:
+            board.replace(dataclasses.replace(entry, verified=outcome.holds, verified_loss=outcome.measured))
         yield outcome
 
 
@@ -46,18 +48,22 @@ def verify_entry(board: Board, entry: Entry, rules: Rules) -> Verification:
     try:
         measured = measured_loss(board, entry, rules)
     except TinylmError as error:
-        return Verification(entry.name, entry.valid_loss, None, False, str(error))
+        holds = False if isinstance(error, NegativeResultError) else None
+        return Verification(entry.name, entry.valid_loss, None, holds, str(error))
     holds = abs(measured - entry.valid_loss) <= rules.verify_tolerance
     reason = "" if holds else f"evaluates to {measured:.4f}, entered as {entry.valid_loss:.4f}"
     return Verification(entry.name, entry.valid_loss, measured, holds, reason)
 
 
 def measured_loss(board: Board, entry: Entry, rules: Rules) -> float:
-    """Mean loss over the whole validation file. Raises: TinylmError when weights or text are not those entered."""
+    """Mean loss over the whole validation file.
+
+    Raises: NegativeResultError when the weights are not those entered; TinylmError when weights or text are not here.
+    """
     run = RunDirectory.existing(board.run(entry))
     checkpoint = run.checkpoints / entry.checkpoint
     if checkpoint_sha256(checkpoint) != entry.checkpoint_sha256:
-        raise TinylmError(f"{checkpoint}: holds other weights than were entered")
+        raise NegativeResultError(f"{checkpoint}: holds other weights than were entered")
     trained = TrainedModel.load(checkpoint)
     config = run.config()
     tokens = open_tokens(config.data.valid).tokens
