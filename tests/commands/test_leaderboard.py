@@ -131,12 +131,13 @@ def test_another_validation_file_is_refused(board: Path, run: Path, prepared: Pa
 
 
 def test_an_edited_summary_is_refused(board: Path, run: Path, invoke: Invoke) -> None:
-    """A better loss and a shorter time than the checkpoint's own record are both named."""
-    edit(run / "summary.json", valid_loss=1.0, seconds=0.001)
+    """A better loss and shorter times than the checkpoint's own record are all named."""
+    edit(run / "summary.json", valid_loss=1.0, seconds=0.001, h100_hours=1e-9)
     result = invoke("leaderboard", "add", run, "--board", board, "--name", "cheat")
     assert result.exit_code == 3
     assert "summary: says valid_loss 1.0" in result.stderr
     assert "summary: says seconds 0.001" in result.stderr
+    assert "summary: says h100_hours 1e-09" in result.stderr
 
 
 def test_over_budget_is_refused(board: Path, run: Path, invoke: Invoke) -> None:

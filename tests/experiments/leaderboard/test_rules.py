@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from tinylm.accounting.flops import training_flops
+from tinylm.accounting.hardware import peak_flops
+from tinylm.accounting.shape import ModelShape
 from tinylm.configs.loader import parse
 from tinylm.configs.run import DataConfig, RunConfig, TrainConfig
 from tinylm.errors import ConfigError
 from tinylm.experiments.leaderboard.rules import Rules, RunFacts, broken_rules
 
+DEVICE = {"device": "NVIDIA H100 80GB HBM3"}
+A100_HOURS = 300 / 3600 * 312 / 989.4
 RULES = Rules(budget_seconds=100.0, valid_text_sha256="valid", train_text_sha256="train")
 
 
@@ -26,7 +31,8 @@ def facts(**changes: Any) -> RunFacts:
         "tokens": 10 * 2 * 256,
         "seconds": 99.0,
         "valid_loss": 3.0,
-        "h100_hours": 0.01,
+        "h100_hours": changes.get("seconds", 99.0) / 3600,
+        "mfu": 0.5,
     }
     recorded = {
         "step": 10,
@@ -38,7 +44,7 @@ def facts(**changes: Any) -> RunFacts:
         run=Path("run"),
         config=config,
         summary=summary | {key: changes.pop(key) for key in list(changes) if key in summary},
-        environment={"commit": "abc"},
+        environment=DEVICE | {"commit": "abc"},
         checkpoint="step-00000010",
         recorded=recorded,
         checkpoint_sha256="w",
@@ -72,7 +78,11 @@ def test_an_honest_run_breaks_nothing() -> None:
         ({"train_sha256": "other"}, "data: train.npy has changed since the run was trained on it"),
         ({"valid_tokens": 8}, "validation: evaluated on 8 of 9 tokens"),
         ({"weights_finite": False}, "weights: step-00000010 holds values that are not finite"),
-        ({"environment": {"commit": "abc+changes"}}, "commit: trained with changes that no commit has"),
+        (
+            {"h100_hours": 0.01},
+            "summary: says h100_hours 0.01, but the checkpoint's training comes to 0.0275 on NVIDIA H100",
+        ),
+        ({"environment": DEVICE | {"commit": "abc+changes"}}, "commit: trained with changes that no commit has"),
     ],
 )
 def test_one_change_breaks_one_rule(changes: dict[str, Any], message: str) -> None:
@@ -102,17 +112,33 @@ def test_the_last_step_may_end_late(seconds: float, kept: bool) -> None:
 
 def test_budget_in_h100_hours() -> None:
     """With such a budget it is H100-hours that count, and not seconds."""
-    rules = Rules(budget_h100_hours=0.02, valid_text_sha256="valid")
-    assert broken_rules(rules, facts(seconds=1e6)) == []
-    (broken,) = broken_rules(rules, facts(h100_hours=0.03))
-    assert broken.startswith("budget: 0.03 H100-hours, the board allows 0.02")
+    rules = Rules(budget_h100_hours=0.03, valid_text_sha256="valid")
+    assert broken_rules(rules, facts()) == []
+    assert broken_rules(rules, facts(environment={"device": "NVIDIA A100"}, seconds=300.0, h100_hours=A100_HOURS)) == []
+    (broken,) = broken_rules(rules, facts(seconds=180.0))
+    assert broken.startswith("budget: 0.05 H100-hours, the board allows 0.03")
+
+
+def test_h100_hours_of_a_device_that_no_maker_lists() -> None:
+    """Its peak was measured: what the MFU is relative to."""
+    honest = facts(environment={"device": "a processor"}, mfu=0.5, h100_hours=0.0)
+    flops = 10 * training_flops(ModelShape.of(honest.config.model), 2)
+    hours = flops / 0.5 / (peak_flops("h100", "bf16") or 0) / 3600
+    assert broken_rules(RULES, dataclasses.replace(honest, summary=honest.summary | {"h100_hours": hours})) == []
+    edited = dataclasses.replace(honest, summary=honest.summary | {"h100_hours": hours / 2})
+    assert [line.partition(":")[0] for line in broken_rules(RULES, edited)] == ["summary"]
+
+
+def test_h100_hours_that_cannot_be_told_break_nothing() -> None:
+    """A V100 has no bf16 rate: what was measured in its place is in no file."""
+    assert broken_rules(RULES, facts(environment={"device": "Tesla V100-SXM2-16GB"}, h100_hours=0.01)) == []
 
 
 def test_a_board_may_be_lenient() -> None:
     """Any training text but the validation text, and uncommitted sources, where the rules say so."""
     rules = Rules(budget_seconds=100.0, valid_text_sha256="valid", clean_commit=False)
-    assert broken_rules(rules, facts(train_text_sha256="any", environment={"commit": "abc+changes"})) == []
-    assert broken_rules(RULES, facts(environment={"commit": None})) == []
+    assert broken_rules(rules, facts(train_text_sha256="any", environment=DEVICE | {"commit": "abc+changes"})) == []
+    assert broken_rules(RULES, facts(environment=DEVICE | {"commit": None})) == []
 
 
 @pytest.mark.parametrize("budget", [{}, {"budget_seconds": 1.0, "budget_h100_hours": 1.0}])

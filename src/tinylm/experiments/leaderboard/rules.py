@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from tinylm.accounting.flops import training_flops
+from tinylm.accounting.hardware import find_device, peak_flops
+from tinylm.accounting.shape import ModelShape
 from tinylm.configs.base import Table
 from tinylm.configs.optim import NonNegative, Positive
 from tinylm.configs.run import RunConfig
@@ -66,7 +69,9 @@ class RunFacts:
 
 def broken_rules(rules: Rules, facts: RunFacts) -> list[str]:
     """One line for each rule that the run breaks, beginning with the rule's name."""
-    checks = (honest_summary, within_budget, same_data, whole_validation_set, sound_weights, known_commit)
+    checks = (
+        honest_summary, honest_h100_hours, within_budget, same_data, whole_validation_set, sound_weights, known_commit,
+    )  # fmt: skip
     return [broken for check in checks for broken in check(rules, facts)]
 
 
@@ -83,6 +88,31 @@ def honest_summary(_rules: Rules, facts: RunFacts) -> Iterator[str]:
     for key, expected in copies.items():
         if not _same(summary[key], expected):
             yield f"summary: says {key} {summary[key]}, but the checkpoint was saved with {expected}"
+
+
+def honest_h100_hours(_rules: Rules, facts: RunFacts) -> Iterator[str]:
+    """What the summary says of an H100's time follows from what the checkpoint was saved with, and from the device."""
+    stated, expected = facts.summary["h100_hours"], h100_hours(facts)
+    if expected is not None and not _same(stated, expected):
+        device = facts.environment.get("device")
+        yield f"summary: says h100_hours {stated}, but the checkpoint's training comes to {expected:.4g} on {device}"
+
+
+def h100_hours(facts: RunFacts) -> float | None:
+    """The recorded seconds, by the maker's figure for the device; None where that cannot be told.
+
+    Where no maker lists the device its peak was measured when the run ended. The summary's MFU is relative to that, so
+    the FLOPs of the recorded steps over the MFU and an H100's peak are an H100's time.
+    """
+    name, h100 = facts.environment.get("device", ""), peak_flops("h100", "bf16") or math.nan
+    listed = peak_flops(name, "bf16")
+    if listed:
+        return float(facts.recorded["progress"]["seconds"]) / 3600 * listed / h100
+    mfu = facts.summary.get("mfu")
+    if not mfu or find_device(name):  # of a listed device without bf16, MFU is relative to another peak
+        return None
+    flops = facts.recorded["step"] * training_flops(ModelShape.of(facts.config.model), facts.config.train.batch_size)
+    return float(flops / mfu / h100 / 3600)
 
 
 def _same(stated: float | None, recorded: float | None) -> bool:
