@@ -19,13 +19,9 @@ Invoke = Callable[..., Result]
 def board(swept: Any, invoke: Invoke, tmp_path: Path) -> Path:
     """A leaderboard with the sweep's two sound runs, which says nothing about commits."""
     directory = tmp_path / "board"
-    first = swept.directory / "lr=0.01"
-    invoke("leaderboard", "add", first, "--board", directory, "--budget-seconds", 1000)
-    rules = directory / "board.toml"
-    rules.write_text(rules.read_text().replace("clean_commit = true", "clean_commit = false"))
-    shutil.rmtree(directory / "entries", ignore_errors=True)
-    for run, part in ((first, "exploration"), (swept.directory / "lr=0.03", "optimized")):
-        result = invoke("leaderboard", "add", run, "--board", directory, "--round", part)
+    rules = ["--budget-seconds", 1000, "--any-commit"]
+    for name, part, new in (("lr=0.01", "exploration", rules), ("lr=0.03", "optimized", [])):
+        result = invoke("leaderboard", "add", swept.directory / name, "--board", directory, "--round", part, *new)
         assert result.exit_code == 0, result.output
     return directory
 
@@ -176,6 +172,50 @@ def test_names_are_unique(board: Path, run: Path, invoke: Invoke) -> None:
     """An entry is not replaced by chance."""
     assert invoke("leaderboard", "add", run, "--board", board, "--name", "lr=0.03").exit_code == 2
     assert invoke("leaderboard", "add", run, "--board", board, "--name", "lr=0.03", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["team/lb", "team\\lb", "..", ".hidden"])
+def test_a_name_is_that_of_a_file(name: str, board: Path, run: Path, invoke: Invoke) -> None:
+    """An entry somewhere else would be said to be entered, and shown nowhere."""
+    result = invoke("leaderboard", "add", run, "--board", board, "--name", name)
+    assert result.exit_code == 2
+    assert f"--name {name!r}: " in result.stderr
+    assert len(list(board.rglob("*.json"))) == 2
+
+
+def test_a_refused_run_begins_no_board(run: Path, invoke: Invoke, tmp_path: Path) -> None:
+    """Its texts and budget are nobody's rules."""
+    edit(run / "summary.json", valid_loss=1.0)
+    result = invoke("leaderboard", "add", run, "--board", tmp_path / "new", "--budget-seconds", 1000, "--any-commit")
+    assert result.exit_code == 3
+    assert "summary: says valid_loss 1.0" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("budget", "says"),
+    [
+        (["--budget-seconds", "10", "--budget-h100-hours", "1"], "give either budget_seconds or budget_h100_hours"),
+        (["--budget-seconds", "-5"], "budget_seconds: input should be greater than 0, not -5.0"),
+        (["--budget-h100-hours", "0"], "budget_h100_hours: input should be greater than 0, not 0.0"),
+    ],
+)
+def test_a_new_board_has_one_budget_that_can_be_kept(
+    budget: list[str], says: str, run: Path, invoke: Invoke, tmp_path: Path
+) -> None:
+    """Two, a negative one and none at all are each named."""
+    result = invoke("leaderboard", "add", run, "--board", tmp_path / "new", *budget)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("rule", [["--budget-seconds", "0"], ["--budget-h100-hours", "1"], ["--any-commit"]])
+def test_rules_are_those_of_the_board(rule: list[str], board: Path, run: Path, invoke: Invoke) -> None:
+    """Once begun, it takes no others from the command line."""
+    result = invoke("leaderboard", "add", run, "--board", board, "--name", "mine", *rule)
+    assert result.exit_code == 2
+    assert f"{board / 'board.toml'} has the rules already; edit them there" in result.stderr
 
 
 def test_a_new_board_needs_a_budget(run: Path, invoke: Invoke, tmp_path: Path) -> None:

@@ -27,10 +27,8 @@ def test_page_of_a_sweep_and_of_a_run(swept: Any, invoke: Invoke, tmp_path: Path
 def test_page_of_a_leaderboard(swept: Any, invoke: Invoke, tmp_path: Path) -> None:
     """`leaderboard report` is `report` of the board; --png adds pictures beside the page."""
     board, out = tmp_path / "board", tmp_path / "board.html"
-    add = ["leaderboard", "add", swept.directory / "lr=0.03", "--board", board]
-    invoke(*add, "--budget-seconds", 1000)
-    (board / "board.toml").write_text((board / "board.toml").read_text().replace("commit = true", "commit = false"))
-    invoke(*add, "--force")
+    rules = ["--budget-seconds", 1000, "--any-commit"]
+    invoke("leaderboard", "add", swept.directory / "lr=0.03", "--board", board, *rules)
     result = invoke("leaderboard", "report", "--board", board, "--out", out, "--png", "--json")
     assert result.exit_code == 0, result.output
     pictures = json.loads(result.stdout)["pictures"]

@@ -1,6 +1,6 @@
 """`tinylm leaderboard`: runs under one set of rules, ranked and checked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,7 +14,7 @@ from tinylm.errors import NegativeResultError, TinylmError, UsageError
 
 if TYPE_CHECKING:
     from tinylm.experiments.leaderboard.board import Board, Entry
-    from tinylm.experiments.leaderboard.rules import RunFacts
+    from tinylm.experiments.leaderboard.rules import Rules, RunFacts
     from tinylm.experiments.leaderboard.verification import Verification
 
 BoardOption = Annotated[Path, typer.Option("--board", metavar="DIR", help="The leaderboard's directory.")]
@@ -37,13 +37,16 @@ def add(
     budget_h100_hours: Annotated[
         float | None, typer.Option(help="Rule of a new board: the same in hours of an H100.")
     ] = None,
+    any_commit: Annotated[
+        bool, typer.Option("--any-commit", help="Rule of a new board: sources need not be those of a commit.")
+    ] = False,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Enter a run that keeps the rules: budget, data, whole validation set, sound weights, honest summary, a commit.
 
-    The first run begins the board: its texts and its budget become the rules, in board.toml, to be edited.
+    The first run entered begins the board: its texts and its budget become the rules, in board.toml, to be edited.
     A broken rule is named, and the exit code is 3.
 
     Examples:
@@ -57,16 +60,21 @@ def add(
     from tinylm.experiments.leaderboard.rules import broken_rules
 
     console = Console(json=json, quiet=quiet)
-    place = Board(board)
+    place, name = Board(board), name or run.resolve().name
+    place.require_name(name, force=force)
+    given = {"budget_seconds": budget_seconds, "budget_h100_hours": budget_h100_hours}
+    begun = place.rules_file.is_file()
+    if begun and (any_commit or any(budget is not None for budget in given.values())):
+        raise UsageError(f"{place.rules_file} has the rules already; edit them there")
     facts = gather_facts(run)
-    if not place.rules_file.is_file():
-        _begin(place, facts, budget_seconds, budget_h100_hours, console)
-    elif budget_seconds or budget_h100_hours:
-        raise UsageError(f"{place.rules_file} has the budget already; edit it there")
-    broken = broken_rules(place.rules(), facts)
+    rules = place.rules() if begun else _new_rules(place, facts, given, any_commit=any_commit)
+    broken = broken_rules(rules, facts)
     if broken:
         raise NegativeResultError("\n".join([f"{run} is not entered:", *(f"  {line}" for line in broken)]))
-    entry = entry_from(facts, board, name=name or run.resolve().name, round=round_)
+    entry = entry_from(facts, board, name=name, round=round_)
+    if not begun:
+        place.begin(rules)
+        console.note(f"a new board; its rules are in {place.rules_file}")
     place.add(entry, force=force)
     console.result(
         {"entry": entry_json(entry, place)},
@@ -75,33 +83,22 @@ def add(
     )
 
 
-def _begin(
-    board: "Board",
-    facts: "RunFacts",
-    budget_seconds: float | None,
-    budget_h100_hours: float | None,
-    console: Console,
-) -> None:
-    """Make the run's texts and budget the rules of a new board."""
+def _new_rules(board: "Board", facts: "RunFacts", budgets: Mapping[str, float | None], *, any_commit: bool) -> "Rules":
+    """The run's texts, and its budget unless one is given. Raises: UsageError when there is none, or no sound one."""
+    from tinylm.configs.loader import parse
     from tinylm.experiments.leaderboard.rules import Rules
 
-    train = facts.config.train
-    if not (budget_seconds or budget_h100_hours):
-        budget_seconds, budget_h100_hours = train.budget_seconds, train.budget_h100_hours
-    if bool(budget_seconds) == bool(budget_h100_hours):
+    if all(budget is None for budget in budgets.values()):
+        budgets = {key: getattr(facts.config.train, key) for key in budgets}
+    if all(budget is None for budget in budgets.values()):
         raise UsageError(
             f"{board.directory} is a new board and {facts.run} had no budget; "
             "give either --budget-seconds N or --budget-h100-hours N"
         )
-    board.begin(
-        Rules(
-            budget_seconds=budget_seconds,
-            budget_h100_hours=budget_h100_hours,
-            valid_text_sha256=facts.valid_text_sha256,
-            train_text_sha256=facts.train_text_sha256,
-        )
+    texts = {"valid_text_sha256": facts.valid_text_sha256, "train_text_sha256": facts.train_text_sha256}
+    return parse(
+        Rules, {**budgets, **texts, "clean_commit": not any_commit}, source=f"the rules of the new {board.directory}"
     )
-    console.note(f"a new board; its rules are in {board.rules_file}")
 
 
 @leaderboard.command("show")

@@ -80,10 +80,16 @@ class Board:
         """All entries, by name."""
         return [Entry(**read_json(path)) for path in sorted(self.entries_directory.glob("*.json"))]
 
+    def require_name(self, name: str, *, force: bool) -> None:
+        """Raises: UsageError when an entry cannot have this name, or, unless forced, another has it already."""
+        if name.startswith(".") or set(name) & set("/\\"):
+            raise UsageError(f"--name {name!r}: an entry is a file of its name, which has no / or \\, nor a . in front")
+        if self._file(name).exists() and not force:
+            raise UsageError(f"{self.directory}: has an entry {name!r}; choose another --name, or --force")
+
     def add(self, entry: Entry, *, force: bool) -> None:
-        """Raises: UsageError when there is an entry of this name already, unless forced."""
-        if self._file(entry.name).exists() and not force:
-            raise UsageError(f"{self.directory}: has an entry {entry.name!r}; choose another --name, or --force")
+        """Raises: UsageError as `require_name` does."""
+        self.require_name(entry.name, force=force)
         self.replace(entry)
 
     def replace(self, entry: Entry) -> None:

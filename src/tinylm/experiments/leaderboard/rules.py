@@ -165,7 +165,7 @@ def known_commit(rules: Rules, facts: RunFacts) -> Iterator[str]:
     if rules.clean_commit and commit and commit.endswith("+changes"):
         yield (
             "commit: trained with changes that no commit has; commit them and train again, "
-            "or set clean_commit = false in board.toml"
+            "or set clean_commit = false in board.toml (--any-commit for a new board)"
         )
 
 
