@@ -30,7 +30,8 @@ def require_memory(config: RunConfig, execution: Execution) -> None:
         return
     need = needed_bytes(config, execution, train.grad_accumulation)
     advice = (
-        f"--set train.grad_accumulation={fitting} computes the same in {_gb(needed_bytes(config, execution, fitting))}"
+        f"a new run with --set train.grad_accumulation={fitting} computes the same in "
+        f"{_gb(needed_bytes(config, execution, fitting))}"
         if fitting
         else "a smaller model or a shorter context needs less, `tinylm memory` says how much"
     )

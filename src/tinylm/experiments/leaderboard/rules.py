@@ -70,8 +70,14 @@ class RunFacts:
 def broken_rules(rules: Rules, facts: RunFacts) -> list[str]:
     """One line for each rule that the run breaks, beginning with the rule's name."""
     checks = (
-        honest_summary, honest_h100_hours, within_budget, same_data, whole_validation_set, sound_weights, known_commit,
-    )  # fmt: skip
+        honest_summary,
+        honest_h100_hours,
+        within_budget,
+        same_data,
+        whole_validation_set,
+        sound_weights,
+        known_commit,
+    )
     return [broken for check in checks for broken in check(rules, facts)]
 
 
