@@ -135,7 +135,6 @@ def test_prediction_is_the_trace_of_any_model(seed: int) -> None:
     """Within 0.1 % for models of all kinds, but for what docs/accounting.md names."""
     choose = random.Random(seed)
     d_model, num_layers = choose.choice([64, 128, 256, 384]), choose.randint(3, 4)
-    value_embeddings = choose.choice([0, 0, 2, num_layers])
     shape = ModelShape(
         vocab_size=choose.choice([256, 512, 2000, 10_000]),
         context_length=choose.choice([256, 600, 1024]),
@@ -146,12 +145,13 @@ def test_prediction_is_the_trace_of_any_model(seed: int) -> None:
         feed_forward=choose.choice(["swiglu", "silu", "relu2"]),
         attention=choose.choice(["sdpa", "manual"]),
         position=choose.choice(["rope", "rope", "none"]),
-        norm_placement="pre" if value_embeddings else choose.choice(["pre", "post"]),
+        norm=choose.choice(["rmsnorm", "rmsnorm", "none"]),
+        norm_placement=choose.choice(["pre", "post"]),
         tie_embeddings=choose.random() < 0.5,
         qk_norm=choose.random() < 0.3,
         embedding_norm=choose.random() < 0.3,
         skip_connections=choose.random() < 0.3,
-        value_embeddings=value_embeddings,
+        value_embeddings=choose.choice([0, 0, 2, num_layers]),
         logit_softcap=choose.choice([0.0, 0.0, 30.0]),
     )
     batch_size, parts = choose.choice([(1, 1), (2, 1), (3, 1), (4, 2)])

@@ -58,6 +58,7 @@ class Moments:
     def all(self) -> dict[str, int]:
         """Name of the moment -> bytes."""
         moments = {
+            "the end of the blocks": self.end_of_blocks(),
             "the loss": self.loss(),
             "the head": self.head(),
             "the final norm": self.final_norm(),
@@ -99,6 +100,19 @@ class Moments:
     def has_value_embedding(self, block: int) -> bool:
         """The last blocks have one."""
         return block > self.shape.num_layers - self.shape.value_embeddings
+
+    def end_of_blocks(self) -> int:
+        """In the forward pass, with what its functions still hold: the embedding, the block's input, middle and output.
+
+        Autograd keeps these anyway, but for bf16 without a norm in front, which makes it keep narrower copies.
+        """
+        if self.width == FP32 or (self.shape.norm == "rmsnorm" and self.shape.norm_placement == "pre"):
+            return 0
+        held = 3 + (self.shape.num_layers > 1) + self.shape.value_embeddings
+        last = 0
+        if self.shape.norm == "none":  # the last operation adds what the feed-forward made; a CPU widens it first
+            last = self.stream // 2 + (self.stream if self.device == "cpu" else 0)
+        return self.blocks(self.shape.num_layers) + held * self.stream + last + self.accumulating * self.all_gradients
 
     def loss(self) -> int:
         """Everything is kept; no gradient but those of micro-batches before."""
