@@ -81,7 +81,7 @@ def load_result(path: PathLike, model: torch.nn.Module) -> int:
     path = Path(path)
     verify_checkpoint(path)
     _load_weights(result_file(path), model)
-    return int(read_json(path / "state.json")["step"])
+    return read_step(path)
 
 
 def load_average(path: PathLike, model: torch.nn.Module) -> None:
@@ -105,6 +105,11 @@ def _load_weights(file: Path, model: torch.nn.Module) -> None:
 def read_state(path: PathLike) -> dict[str, Any]:
     """The `extra` data a checkpoint was saved with."""
     return dict(read_json(Path(path) / "state.json")["extra"])
+
+
+def read_step(path: PathLike) -> int:
+    """The step a checkpoint was saved after."""
+    return int(read_json(Path(path) / "state.json")["step"])
 
 
 def verify_checkpoint(path: PathLike) -> None:

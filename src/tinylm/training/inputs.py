@@ -1,8 +1,9 @@
 """What a run reads."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from tinylm.configs.run import RunConfig
+from tinylm.configs.run import RunConfig, TrainConfig
 from tinylm.data.batches import require_one_window
 from tinylm.data.token_file import TokenFile, open_tokens
 from tinylm.errors import UsageError
@@ -16,6 +17,27 @@ class Inputs:
     tokenizer: Tokenizer
     train: TokenFile
     valid: TokenFile
+
+    def train_content(self) -> dict[str, Any]:
+        """Tells the training data apart from others': resuming on other data would not be the same run."""
+        return _content(self.train)
+
+    def evaluation(self, num_batches: int) -> dict[str, Any]:
+        """Tells an evaluation on `num_batches` batches (0: all) of the validation data apart from others."""
+        return {**_content(self.valid), "batches": num_batches}
+
+    def final_evaluation(self, train: TrainConfig) -> dict[str, Any]:
+        """That at the end of a run."""
+        return self.evaluation(final_eval_batches(train))
+
+
+def final_eval_batches(train: TrainConfig) -> int:
+    """Batches of the evaluation at the end; 0 for the whole validation file."""
+    return 0 if train.final_eval == "full" else train.eval_batches
+
+
+def _content(file: TokenFile) -> dict[str, Any]:
+    return {"num_tokens": len(file.tokens), "sha256": file.info.sha256 if file.info else None}
 
 
 def load_inputs(config: RunConfig) -> Inputs:

@@ -1,16 +1,14 @@
 """A training run from configuration to summary."""
 
-import dataclasses
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-from tinylm.configs.run import RunConfig, TrainConfig
+from tinylm.configs.run import RunConfig
+from tinylm.training.decision import Ended, Fresh, Resume, decide
 from tinylm.training.device import choose_execution
-from tinylm.training.inputs import load_inputs
+from tinylm.training.inputs import Inputs, load_inputs
 from tinylm.training.memory import require_memory
-from tinylm.training.reports import EndReport, Report
+from tinylm.training.reports import Report
 from tinylm.training.run_directory import RunDirectory
 from tinylm.training.session import Session
 
@@ -26,38 +24,33 @@ def train_run(
     """Train in the run directory `path`, going on where an earlier invocation ended; the last record is an EndReport.
 
     `should_stop` is asked after every step; when it says yes, a checkpoint is saved and the run ends as `stopped`.
-    A run that is already complete yields its EndReport at once. With `force` it starts over. With `profile_steps` so
-    many steps are profiled once the first ones are over.
+    A run that is already complete yields its EndReport at once; asked for another evaluation at its end, it makes that
+    one. With `force` it starts over. With `profile_steps` so many steps are profiled once the first ones are over.
 
-    Raises: TinylmError when inputs or memory do not fit, another process writes this run, or no checkpoint is usable.
+    Raises: TinylmError when inputs or memory do not fit, another process writes this run, or no checkpoint is usable;
+    the run is then as it was.
     """
     inputs = load_inputs(config)
     execution = choose_execution(config.train)
     require_memory(config, execution)
     run = RunDirectory(path)
     with run.writer():
-        run.adopt(config, force=force)
-        ended = _earlier_end(run, config)
-        if ended is not None:
-            yield ended
+        decision = decide(run, config, inputs, execution, force=force)
+        if isinstance(decision, Ended):
+            run.write_config(config)
+            yield decision.end
             return
-        inputs.tokenizer.save(run.tokenizer)
-        yield from Session(config, run, inputs, execution, profile_steps).reports(should_stop)
+        session = Session(config, run, inputs, execution, profile_steps)
+        if isinstance(decision, Resume):
+            session.resume(decision)
+        _begin(run, decision, config, inputs)
+        yield from session.reports(should_stop)
 
 
-def _earlier_end(run: RunDirectory, config: RunConfig) -> EndReport | None:
-    summary = run.summary()
-    if summary is None or summary["status"] == "stopped":
-        return None
-    if summary["status"] == "done" and not _long_enough(summary, config.train):
-        return None
-    fields = {field.name for field in dataclasses.fields(EndReport)}
-    return EndReport(**{key: value for key, value in summary.items() if key in fields})
-
-
-def _long_enough(summary: Mapping[str, Any], train: TrainConfig) -> bool:
-    """Whether a complete run is as long as a configuration asks for."""
-    if train.steps is not None:
-        return bool(summary["steps"] >= train.steps)
-    budgets = ("budget_seconds", "budget_h100_hours")
-    return any((summary[key] or 0) >= (getattr(train, key) or math.inf) for key in budgets)
+def _begin(run: RunDirectory, decision: Fresh | Resume, config: RunConfig, inputs: Inputs) -> None:
+    """Write what a run starts with; the summary goes first, for it must never stand beside settings not its own."""
+    run.retract_summary()
+    if isinstance(decision, Fresh):
+        run.clear()
+    run.write_config(config)
+    inputs.tokenizer.save(run.tokenizer)

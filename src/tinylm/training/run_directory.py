@@ -12,7 +12,7 @@ from typing import Any
 from tinylm.configs.loader import flatten, load_run_config, to_toml
 from tinylm.configs.run import RunConfig
 from tinylm.errors import TinylmError, UsageError
-from tinylm.files import lock, read_json, write_json, write_text
+from tinylm.files import lock, read_json, rename_for_good, temporary_name, write_json, write_text
 from tinylm.training.checkpoint import checkpoint_name, newest_valid
 
 CHANGEABLE = {
@@ -62,22 +62,26 @@ class RunDirectory:
         """The configuration the run was last started with."""
         return load_run_config(self.config_file)
 
-    def adopt(self, config: RunConfig, *, force: bool) -> None:
-        """Make `config` this run's. Raises: UsageError when the run was started with different mathematics.
+    def refuse_foreign_files(self) -> None:
+        """Raises: UsageError when the directory holds something, but no run."""
+        own = (".lock", f".{self.config_file.name}.")  # the latter of a process that was killed at its very start
+        if not self.config_file.is_file() and any(not item.name.startswith(own) for item in self.path.iterdir()):
+            raise UsageError(f"{self.path}: not empty and not a run; choose another --out")
 
-        With `force` an earlier run in this directory is removed.
-        """
-        if not self.config_file.is_file():
-            if any(item.name != ".lock" for item in self.path.iterdir()):
-                raise UsageError(f"{self.path}: not empty and not a run; choose another --out")
-        elif force:
-            self._clear()
-        else:
-            self.refuse_other_settings(config)
+    def write_config(self, config: RunConfig) -> None:
+        """Make `config` this run's."""
         write_text(self.config_file, to_toml(config))
 
-    def _clear(self) -> None:
-        for item in (self.config_file, self.metrics_file, self.summary_file, self.environment_file, self.trace_file):
+    def retract_summary(self) -> None:
+        """Take the summary away for good, before anything that it speaks of changes."""
+        if self.summary_file.is_file():
+            retracted = temporary_name(self.summary_file)
+            rename_for_good(self.summary_file, retracted)
+            retracted.unlink()
+
+    def clear(self) -> None:
+        """Remove what an earlier run left, but for `config.toml`, without which this would not be a run."""
+        for item in (self.metrics_file, self.summary_file, self.environment_file, self.trace_file):
             item.unlink(missing_ok=True)
         for directory in (self.tokenizer, self.samples, self.checkpoints):
             shutil.rmtree(directory, ignore_errors=True)

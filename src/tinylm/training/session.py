@@ -8,16 +8,16 @@ from typing import Any
 from tinylm.accounting.flops import training_flops, training_flops_per_token
 from tinylm.accounting.shape import ModelShape
 from tinylm.configs.run import RunConfig
-from tinylm.errors import TinylmError, UsageError
 from tinylm.files import write_json
 from tinylm.sampling import generate
 from tinylm.training.checkpoint import load_average, load_checkpoint, read_state, save_checkpoint
 from tinylm.training.clock import Clock
 from tinylm.training.cores import core_notes
+from tinylm.training.decision import Resume
 from tinylm.training.device import Execution
 from tinylm.training.environment import describe_environment
 from tinylm.training.evaluation import bits_per_byte, perplexity
-from tinylm.training.inputs import Inputs
+from tinylm.training.inputs import Inputs, final_eval_batches
 from tinylm.training.instruments import peak_memory_bytes
 from tinylm.training.loop import Trainer
 from tinylm.training.memory import needed_bytes
@@ -55,12 +55,26 @@ class Session:
         self.peak_tokens_per_second = execution.peak_flops() / training_flops_per_token(ModelShape.of(config.model))
         self.profile = StepProfile(profile_steps, run.trace_file, execution.device)
         self.evaluation: EvaluationReport | None = None
+        self.evaluated_on: dict[str, Any] = {}
+        """What the last evaluation was made on."""
         self.evaluation_clock = Clock()
         self.notes = [*execution.notes, *self._budget_notes(), *core_notes(execution)]
 
+    def resume(self, decision: Resume) -> None:
+        """Take up the work at a checkpoint."""
+        self.notes += [f"skipped a damaged checkpoint: {problem}" for problem in decision.damaged]
+        saved = read_state(decision.checkpoint)
+        step = load_checkpoint(decision.checkpoint, self.trainer.model, self.trainer.optimizer)
+        if self.trainer.average:
+            load_average(decision.checkpoint, self.trainer.average.model)
+        self.trainer.restore(step, saved["progress"])
+        self.evaluation = EvaluationReport(**saved["evaluation"]) if saved["evaluation"] else None
+        self.evaluated_on = saved.get("evaluated_on", self.inputs.final_evaluation(self.config.train))
+        self.evaluation_clock = Clock(saved["evaluation_seconds"])
+        self.notes.append(f"resumed from {decision.checkpoint.name}")
+
     def reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         """Everything from the StartReport to the EndReport."""
-        self._resume()
         write_json(self.run.environment_file, describe_environment(self.execution))
         self.run.rewind_metrics(self.trainer.steps_done)
         yield self._start_report()
@@ -87,7 +101,7 @@ class Session:
                 yield self._end("diverged")
                 return
             if evaluating:
-                yield self._evaluate(whole=last and train.final_eval == "full")
+                yield self._evaluate(final_eval_batches(train) if last else train.eval_batches)
             if sampling:
                 yield self._sample()
             if saving:
@@ -95,33 +109,21 @@ class Session:
             if stopping:
                 yield self._end("stopped")
                 return
+        if not self._has_final_evaluation():
+            yield self._evaluate(final_eval_batches(train))
+            yield self._save()
         yield self._end("done")
+
+    def _has_final_evaluation(self) -> bool:
+        """It is missing where a run is found complete that was stopped, or is now to be evaluated in another way."""
+        at_end = self.evaluation is not None and self.evaluation.step == self.trainer.steps_done
+        return at_end and self.evaluated_on == self.inputs.final_evaluation(self.config.train)
 
     def _observe(self) -> Iterator[Report]:
         """What the step that was just launched gave to note, and the profile when it was the last of one."""
         notes, self.trainer.gradients.notes = self.trainer.gradients.notes, []
         yield from (NoteReport(self.trainer.steps_done, note) for note in notes)
         yield from self.profile.step_done(self.trainer.steps_done)
-
-    def _resume(self) -> None:
-        checkpoint, damaged = self.run.newest_checkpoint()
-        self.notes += [f"skipped a damaged checkpoint: {problem}" for problem in damaged]
-        if checkpoint is None:
-            if damaged:
-                raise TinylmError(f"{self.run.path}: no usable checkpoint ({'; '.join(damaged)}); --force starts over")
-            return
-        saved = read_state(checkpoint)
-        if saved["data"] != self._data_fingerprint():
-            raise UsageError(f"{self.run.path}: started on other data; choose another --out, or --force")
-        step = load_checkpoint(checkpoint, self.trainer.model, self.trainer.optimizer)
-        if self.trainer.average:
-            load_average(checkpoint, self.trainer.average.model)
-        self.trainer.restore(step, saved["progress"])
-        if self.trainer.fraction > 1:
-            raise UsageError(f"{self.run.path}: already at step {step}, beyond train.steps {self.config.train.steps}")
-        self.evaluation = EvaluationReport(**saved["evaluation"]) if saved["evaluation"] else None
-        self.evaluation_clock = Clock(saved["evaluation_seconds"])
-        self.notes.append(f"resumed from {checkpoint.name}")
 
     def _budget_notes(self) -> Iterator[str]:
         hours, seconds = self.config.train.budget_h100_hours, self.execution.budget_seconds(self.config.train)
@@ -141,12 +143,14 @@ class Session:
             notes=tuple(self.notes),
         )
 
-    def _evaluate(self, *, whole: bool) -> EvaluationReport:
+    def _evaluate(self, num_batches: int) -> EvaluationReport:
         trainer, info = self.trainer, self.inputs.valid.info
+        whole = num_batches == 0
         self.evaluation_clock.start()
         result = trainer.evaluate(trainer.result, whole=whole)
         last = trainer.evaluate(trainer.model, whole=whole).loss if trainer.average else None
         self.evaluation_clock.stop()
+        self.evaluated_on = self.inputs.evaluation(num_batches)
         self.evaluation = EvaluationReport(
             step=trainer.steps_done,
             valid_loss=result.loss,
@@ -177,8 +181,9 @@ class Session:
         trainer = self.trainer
         extra: dict[str, Any] = {
             "progress": trainer.progress(),
-            "data": self._data_fingerprint(),
+            "data": self.inputs.train_content(),
             "evaluation": dataclasses.asdict(self.evaluation) if self.evaluation else None,
+            "evaluated_on": self.evaluated_on,
             "evaluation_seconds": self.evaluation_clock.seconds,
         }
         path = self.run.checkpoint(trainer.steps_done)
@@ -186,11 +191,6 @@ class Session:
         save_checkpoint(trainer.model, trainer.optimizer, trainer.steps_done, path, extra=extra, average=average)
         self.run.prune_checkpoints(self.config.train.keep_checkpoints)
         return CheckpointReport(trainer.steps_done, path)
-
-    def _data_fingerprint(self) -> dict[str, Any]:
-        """Tells the training data apart from others': resuming on other data would not be the same run."""
-        info = self.inputs.train.info
-        return {"num_tokens": len(self.inputs.train.tokens), "sha256": info.sha256 if info else None}
 
     def _end(self, status: str) -> EndReport:
         trainer, evaluation = self.trainer, self.evaluation
