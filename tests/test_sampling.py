@@ -135,6 +135,18 @@ def test_the_seed_decides(model: TransformerLM) -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0, math.inf])
+def test_only_tokens_that_have_text_are_drawn(model: TransformerLM, temperature: float) -> None:
+    """Of a vocabulary with rows to spare only the given ids appear, whichever the likeliest are; all of them can."""
+    tokens = {3, 7, 11}
+    drawn = list(generate(model, [1], max_new_tokens=60, temperature=temperature, tokens=tokens))
+    assert len(drawn) == 60
+    assert set(drawn) <= tokens
+    assert set(drawn) == tokens or temperature == 0
+    settings = {"max_new_tokens": 20, "temperature": temperature, "seed": 1}
+    assert list(generate(model, [1], **settings)) == list(generate(model, [1], tokens=range(VOCAB), **settings))  # type: ignore[arg-type]
+
+
 def test_the_stop_token_ends_generation_and_is_not_yielded(model: TransformerLM) -> None:
     """Generation with a stop token is the one without, up to where that token is drawn."""
     free = list(generate(model, [1], max_new_tokens=20, seed=1))

@@ -1,6 +1,6 @@
 """Text generation: the model's next-token distribution, narrowed and drawn from, one token after another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -20,22 +20,26 @@ def generate(
     top_p: float = 1.0,
     top_k: int | None = None,
     stop_token: int | None = None,
+    tokens: Collection[int] | None = None,
     seed: int = 0,
 ) -> Iterator[int]:
     """Token ids that continue the prompt, each yielded as soon as it is drawn; the same seed draws the same ids.
 
     Ends after `max_new_tokens` ids, or where `stop_token` is drawn, which is not yielded. The model sees the last
-    `context_length` tokens of prompt and text. How a token is drawn: `next_token_distribution`.
+    `context_length` tokens of prompt and text. How a token is drawn: `next_token_distribution`, from `tokens`, or from
+    all ids: a model may have rows for more of them than its tokenizer has text for.
     Raises: UsageError, at once, for arguments that make no sense; TinylmError when logits are not finite.
     """
     _check_prompt(prompt, model.vocab_size)
     _check_settings(max_new_tokens, temperature, top_p, top_k)
-    return _generate(model, list(prompt), max_new_tokens, temperature, top_p, top_k, stop_token, seed)
+    drawable = torch.tensor(sorted(tokens) if tokens is not None else range(model.vocab_size))
+    return _generate(model, list(prompt), drawable, max_new_tokens, temperature, top_p, top_k, stop_token, seed)
 
 
 def _generate(
     model: TransformerLM,
     tokens: list[int],
+    drawable: Tensor,
     max_new_tokens: int,
     temperature: float,
     top_p: float,
@@ -46,9 +50,9 @@ def _generate(
     generator = torch.Generator().manual_seed(seed)
     cache = model.new_cache()
     for _ in range(max_new_tokens):
-        logits = next_logits(model, tokens, cache)
+        logits = next_logits(model, tokens, cache)[drawable]
         probabilities = next_token_distribution(logits, temperature=temperature, top_p=top_p, top_k=top_k)
-        token = int(torch.multinomial(probabilities, 1, generator=generator))
+        token = int(drawable[torch.multinomial(probabilities, 1, generator=generator)])
         if token == stop_token:
             return
         yield token

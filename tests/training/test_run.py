@@ -235,3 +235,14 @@ def test_profile_is_written_to_the_run(prepared: Path, tmp_path: Path) -> None:
     assert [step.loss for step in steps(records)] == [
         step.loss for step in steps(reports(prepared, tmp_path / "plain"))
     ]
+
+
+def test_a_model_with_rows_to_spare_writes_text(prepared: Path, tmp_path: Path) -> None:
+    """With twice the tokenizer's tokens in its vocabulary, a model of one step draws only those that have text."""
+    from tinylm.training.trained import TrainedModel
+
+    settings = ["model.vocab_size=600", "train.sample_every=1", "train.steps=2", "schedule.warmup_steps=0"]
+    assert ending(reports(prepared, tmp_path / "run", *settings)).status == "done"
+    trained = TrainedModel.load(tmp_path / "run")
+    ids = trained.continuation([1], max_new_tokens=200, temperature=2.0, top_p=1.0, seed=0)
+    assert len(trained.tokenizer.decode(list(ids))) > 0

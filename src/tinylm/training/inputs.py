@@ -43,10 +43,10 @@ def _content(file: TokenFile) -> dict[str, Any]:
 def load_inputs(config: RunConfig) -> Inputs:
     """Open the `[data]` files. Raises: TinylmError or UsageError when they do not fit each other or the model."""
     tokenizer = Tokenizer.load(config.data.tokenizer)
-    if len(tokenizer.vocab) > config.model.vocab_size:
+    if tokenizer.vocab_size > config.model.vocab_size:
         raise UsageError(
-            f"{config.data.tokenizer}: has {len(tokenizer.vocab)} tokens, more than "
-            f"model.vocab_size {config.model.vocab_size}; use --set model.vocab_size={len(tokenizer.vocab)}"
+            f"{config.data.tokenizer}: has {tokenizer.vocab_size} tokens, more than "
+            f"model.vocab_size {config.model.vocab_size}; use --set model.vocab_size={tokenizer.vocab_size}"
         )
     files = []
     for path in (config.data.train, config.data.valid):

@@ -171,6 +171,7 @@ class Session:
             temperature=SAMPLE_TEMPERATURE,
             top_p=SAMPLE_TOP_P,
             stop_token=end_of_text(tokenizer),
+            tokens=tokenizer.vocab,
             seed=self.config.seed,
         )
         text = tokenizer.decode([*prompt, *ids])

@@ -66,6 +66,7 @@ class TrainedModel:
             top_p=top_p,
             top_k=top_k,
             stop_token=end_of_text(self.tokenizer),
+            tokens=self.tokenizer.vocab,
             seed=seed,
         )
 
