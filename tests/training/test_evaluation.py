@@ -25,6 +25,23 @@ def test_a_small_last_batch_weighs_by_its_tokens() -> None:
     assert evaluate(Recorder(), batches, lambda logits, _: logits.mean(), execution) == Evaluation(2.0, 8)
 
 
+class OnAppleGPU:
+    """A loss on a device without float64."""
+
+    def cpu(self) -> torch.Tensor:
+        return torch.tensor(1.5)
+
+    def double(self) -> torch.Tensor:
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64.")
+
+
+def test_loss_becomes_float64_on_the_host() -> None:
+    """A device without float64 can evaluate."""
+    execution = choose_execution(TrainConfig(device="cpu", precision="fp32"))
+    batches = [(torch.ones(1, 4), torch.ones(1, 4))]
+    assert evaluate(Recorder(), batches, lambda *_: OnAppleGPU(), execution) == Evaluation(1.5, 4)  # type: ignore[arg-type, return-value]
+
+
 def test_model_is_in_evaluation_mode_and_returns_to_its_own() -> None:
     """Evaluation sets eval mode for the duration only."""
     model = Recorder().train()

@@ -19,3 +19,17 @@ def test_figures_arrive(device: str) -> None:
     figures.zero_()
     assert launched.wait() == [1.5, 2.5]
     assert (launched.step, launched.lr, launched.fraction, launched.data_seconds) == (7, 1e-3, 0.5, 0.25)
+
+
+class OnAppleGPU:
+    """Figures on a device that copies without waiting when asked to, and has no CUDA event to wait for."""
+
+    is_cuda = False
+
+    def to(self, _device: str, *, non_blocking: bool) -> torch.Tensor:
+        return torch.zeros(2) if non_blocking else torch.tensor([1.5, 2.5])
+
+
+def test_a_copy_that_cannot_be_waited_for_is_made_at_once() -> None:
+    """Without an event the figures are there when the copy returns."""
+    assert Launched.now(1, 1e-3, 0.5, 0.0, OnAppleGPU()).wait() == [1.5, 2.5]  # type: ignore[arg-type]

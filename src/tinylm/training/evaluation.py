@@ -32,7 +32,7 @@ def evaluate(
     for inputs, targets in batches:
         with execution.autocast():
             loss = loss_function(model(inputs), targets)
-        total += loss.double().cpu() * targets.numel()
+        total += loss.cpu().double() * targets.numel()  # in this order: Apple's GPUs have no float64
         count += targets.numel()
     model.train(was_training)
     return Evaluation(float(total) / count, count)

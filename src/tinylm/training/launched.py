@@ -20,9 +20,9 @@ class Launched:
 
     @classmethod
     def now(cls, step: int, lr: float, fraction: float, data_seconds: float, figures: torch.Tensor) -> "Launched":
-        """Send `figures` (a vector on the device) on their way without waiting for the step to be computed."""
+        """Send `figures` (a vector on the device) on their way; on CUDA without waiting for the step to be computed."""
         arrived = torch.cuda.Event() if figures.is_cuda else None  # type: ignore[no-untyped-call]
-        on_host = figures.to("cpu", non_blocking=True)
+        on_host = figures.to("cpu", non_blocking=figures.is_cuda)  # without an event to wait for, at once
         if arrived is not None:
             arrived.record(torch.cuda.current_stream(figures.device))
         return cls(step, lr, fraction, data_seconds, on_host, arrived)
