@@ -103,11 +103,30 @@ def test_failed_save_leaves_nothing_and_keeps_the_old_one(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(TinylmError, match=r"c: not saved .No space left"):
         save_checkpoint(model, optimizer, 4, tmp_path / "c")
     verify_checkpoint(tmp_path / "c")
     assert load_checkpoint(tmp_path / "c", model, optimizer) == 3
     assert [item.name for item in tmp_path.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("room_bytes", [500, 2000], ids=["weights", "optimizer"])
+def test_full_disk_is_one_clear_line(room_bytes: int, tmp_path: Path) -> None:
+    """When the system takes no more bytes, the error names the checkpoint and what to do, and leaves nothing behind."""
+    resource = pytest.importorskip("resource")
+    model = torch.nn.Linear(16, 16)
+    optimizer = AdamW(model.parameters(), lr=1e-2)
+    model(torch.ones(16)).sum().backward()
+    optimizer.step()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, before[1]))
+    try:
+        with pytest.raises(TinylmError, match=r"c: not saved .*File too large.*; make room there") as caught:
+            save_checkpoint(model, optimizer, 1, tmp_path / "c")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_model_is_refused(tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ versions, and whatever the loop adds) and `manifest.json` with the size and SHA-
 load a flipped bit without a word.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 import tinylm
 from tinylm.errors import TinylmError
@@ -36,6 +38,7 @@ def save_checkpoint(
     """Write everything needed to go on after `step` to the directory `path`, atomically.
 
     `extra` is JSON data of the caller's, returned by `read_state`; `average` a model with averaged weights.
+    Raises: TinylmError when the disk does not take it; nothing of it is left then.
     """
     tensors, scalars = _optimizer_state(model, optimizer)
     state = {
@@ -48,13 +51,25 @@ def save_checkpoint(
         "optimizer_scalars": scalars,
         "extra": dict(extra or {}),
     }
-    with atomic_directory(path) as directory:
+    with _disk_errors(path), atomic_directory(path) as directory:
         safetensors.torch.save_model(model, str(directory / WEIGHTS))
         if average is not None:
             safetensors.torch.save_model(average, str(directory / AVERAGE))
         safetensors.torch.save_file(tensors, str(directory / "optimizer.safetensors"))
         write_json(directory / "state.json", state)
         write_json(directory / MANIFEST, {file.name: _fingerprint(file) for file in sorted(directory.iterdir())})
+
+
+@contextlib.contextmanager
+def _disk_errors(path: PathLike) -> Iterator[None]:
+    """safetensors has its own kind of error, which says nothing of the place."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise TinylmError(
+            f"{path}: not saved ({reason}); make room there, and the same command goes on from the checkpoint before"
+        ) from error
 
 
 def load_checkpoint(path: PathLike, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:
