@@ -210,3 +210,16 @@ def test_an_interrupted_clearing_can_be_repeated(
         train(prepared, tmp_path / "run", "optim.lr=0.02", force=True)
     monkeypatch.undo()
     assert end(train(prepared, tmp_path / "run", "optim.lr=0.02", force=True)).status == "done"
+
+
+def test_a_checkpoint_is_not_pruned_for_damaged_later_ones(prepared: Path, tmp_path: Path) -> None:
+    """Resumed behind two damaged checkpoints, a run that keeps one keeps the one that it has just saved."""
+    run = RunDirectory(tmp_path / "run")
+    train(prepared, run.path, "train.save_every=4", "train.keep_checkpoints=9")
+    run.summary_file.unlink()
+    for step in (8, 12):
+        (run.checkpoint(step) / "model.safetensors").write_bytes(b"torn")
+    records = train(prepared, run.path, "train.save_every=0", "train.keep_checkpoints=1", stop_after=2)
+    assert end(records).steps == 6
+    assert list(run.checkpoints.iterdir()) == [run.checkpoint(6)]
+    assert end(train(prepared, run.path)).status == "done"

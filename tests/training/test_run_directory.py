@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tinylm.training.run_directory import RunDirectory, flatten
 
 
@@ -40,13 +42,32 @@ def test_rewinding_a_new_run_makes_an_empty_log(tmp_path: Path) -> None:
     assert run.metrics() == []
 
 
-def test_pruning_keeps_the_newest(tmp_path: Path) -> None:
-    """Only the newest checkpoints stay, by number and not by name length."""
+@pytest.mark.parametrize(
+    ("newest", "keep", "left"),
+    [(1000, 2, [100, 1000]), (1000, 9, [5, 10, 100, 1000]), (100, 2, [10, 100]), (5, 1, [5])],
+)
+def test_pruning_keeps_what_was_just_saved(newest: int, keep: int, left: list[int], tmp_path: Path) -> None:
+    """It and those before it stay; later ones, which were too damaged to go on from, do not take their place."""
     run = RunDirectory(tmp_path)
     for step in (5, 10, 100, 1000):
         run.checkpoint(step).mkdir(parents=True)
-    run.prune_checkpoints(2)
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000100", "step-00001000"]
+    run.prune_checkpoints(newest, keep)
+    assert sorted(run.checkpoints.iterdir()) == [run.checkpoint(step) for step in left]
+
+
+def test_writer_removes_unfinished_checkpoints(tmp_path: Path) -> None:
+    """What a killed process was writing goes; what it was about to replace comes back; nothing else is touched."""
+    run = RunDirectory(tmp_path)
+    for name in (".step-00000010.123.tmp", "step-00000010", ".step-00000020.123.old", ".step-00000020.123.tmp"):
+        (run.checkpoints / name).mkdir(parents=True)
+        (run.checkpoints / name / "name").write_text(name)
+    (run.checkpoints / ".step-00000010.99.old").mkdir()
+    (tmp_path / ".git").mkdir()
+    with run.writer():
+        assert sorted(run.checkpoints.iterdir()) == [run.checkpoint(10), run.checkpoint(20)]
+    assert (run.checkpoint(10) / "name").read_text() == "step-00000010"
+    assert (run.checkpoint(20) / "name").read_text() == ".step-00000020.123.old"
+    assert (tmp_path / ".git").is_dir()
 
 
 def test_flatten_names_leaves_by_path() -> None:

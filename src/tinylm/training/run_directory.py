@@ -48,7 +48,10 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def writer(self) -> Iterator[None]:
-        """Be the one writer of this run. Raises: TinylmError when another process is."""
+        """Be the one writer of this run, where no earlier one has left anything half-written in `checkpoints/`.
+
+        Raises: TinylmError when another process is.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path}: is a file; choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)
@@ -56,6 +59,7 @@ class RunDirectory:
             self.path / ".lock",
             f"{self.path}: another process is writing this run; wait for it, or choose another --out",
         ):
+            self._remove_unfinished_checkpoints()
             yield
 
     def config(self) -> RunConfig:
@@ -104,9 +108,23 @@ class RunDirectory:
         """Where the checkpoint after `step` belongs."""
         return self.checkpoints / checkpoint_name(step)
 
-    def prune_checkpoints(self, keep: int) -> None:
-        """Remove all but the newest `keep` checkpoints."""
-        for path in sorted(self.checkpoints.glob("step-*"))[:-keep]:
+    def prune_checkpoints(self, newest: int, keep: int) -> None:
+        """Keep the checkpoint after step `newest`, just saved, and those before it, `keep` in all.
+
+        Later ones are damaged, for otherwise the run would have gone on from there.
+        """
+        paths = sorted(self.checkpoints.glob("step-*"))
+        last = paths.index(self.checkpoint(newest))
+        for path in (*paths[: max(0, last + 1 - keep)], *paths[last + 1 :]):
+            shutil.rmtree(path)
+
+    def _remove_unfinished_checkpoints(self) -> None:
+        """What killed processes left; of one that died while it replaced a checkpoint, the earlier one comes back."""
+        for old in self.checkpoints.glob(".step-*.old"):
+            replaced = old.with_name(old.name.split(".")[1])
+            if not replaced.exists():
+                old.rename(replaced)
+        for path in self.checkpoints.glob(".step-*"):
             shutil.rmtree(path)
 
     def write_sample(self, step: int, text: str) -> None:

@@ -190,7 +190,7 @@ class Session:
         path = self.run.checkpoint(trainer.steps_done)
         average = trainer.average.model if trainer.average else None
         save_checkpoint(trainer.model, trainer.optimizer, trainer.steps_done, path, extra=extra, average=average)
-        self.run.prune_checkpoints(self.config.train.keep_checkpoints)
+        self.run.prune_checkpoints(trainer.steps_done, self.config.train.keep_checkpoints)
         return CheckpointReport(trainer.steps_done, path)
 
     def _end(self, status: str) -> EndReport:
