@@ -1,5 +1,6 @@
 """How commands talk: what goes where, and how numbers read."""
 
+import io
 import json
 import math
 
@@ -15,6 +16,28 @@ def test_result_is_one_object_under_json(capsys: pytest.CaptureFixture[str]) -> 
     out, err = capsys.readouterr()
     assert json.loads(out) == {"schema": 1, "loss": None, "steps": 3}
     assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "line"),
+    [
+        ("utf-8", "café ⠿\n", '{"schema": 1, "text": "café ⠿"}\n'),
+        ("cp1252", "café \\u283f\n", '{"schema": 1, "text": "caf\\u00e9 \\u283f"}\n'),
+        ("ascii", "caf\\xe9 \\u283f\n", '{"schema": 1, "text": "caf\\u00e9 \\u283f"}\n'),
+    ],
+)
+def test_stdout_of_any_encoding(encoding: str, text: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an encoding lacks is escaped: in a result for a person, in a streamed one, and, as JSON does it, in JSON."""
+    for write, expected in (
+        (lambda: Console().result({}, "café ⠿"), text),
+        (lambda: Console().stream("café ⠿\n"), text),
+        (lambda: Console(json=True).result({"text": "café ⠿"}, ""), line),
+    ):
+        written = io.BytesIO()
+        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding))
+        write()
+        assert written.getvalue().decode(encoding) == expected
+        monkeypatch.undo()
 
 
 def test_notes_go_to_stderr_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,6 +86,19 @@ def test_human_result_is_on_stdout_and_notes_on_stderr(invoke: Invoke, prepared:
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_curve_is_drawn_with_what_stdout_can_show(
+    encoding: str, spawn: Spawn, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where stdout has no Braille, a training ends with a curve of other characters, and not with a traceback."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    process = spawn("train", "--config", prepared / "config.toml", "--out", tmp_path / "run")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.isascii()
+    assert "** training, smoothed  o validation" in out
+
+
 def test_complete_run_is_reported_again(invoke: Invoke, prepared: Path, tmp_path: Path) -> None:
     """The same command on a finished run repeats its result and trains nothing."""
     command = ["train", "--config", prepared / "config.toml", "--out", tmp_path / "run", "--json"]

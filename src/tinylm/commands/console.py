@@ -1,7 +1,9 @@
 """How commands talk: results on stdout, everything else on stderr. The only module that uses rich."""
 
+import codecs
 import contextlib
 import functools
+import json as json_lib
 import math
 import sys
 import time
@@ -34,14 +36,20 @@ class Console:
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """Print the result: `values` under `--json`, else `text` for a person."""
         if self.json:
-            typer.echo(json_text({"schema": SCHEMA} | dict(values)))
+            line = json_text({"schema": SCHEMA} | dict(values))
+            typer.echo(line if self.unicode else json_lib.dumps(json_lib.loads(line)))
         elif text:
-            typer.echo(text)
+            typer.echo(writable(text))
 
     def stream(self, text: str) -> None:
         """Part of a result for a person, shown as it is made; nothing under `--json`, whose object comes whole."""
         if not self.json:
-            typer.echo(text, nl=False)
+            typer.echo(writable(text), nl=False)
+
+    @property
+    def unicode(self) -> bool:
+        """Whether stdout takes any character."""
+        return codecs.lookup(stdout_encoding()).name.startswith("utf")
 
     def note(self, text: str) -> None:
         """Something worth knowing, on stderr."""
@@ -76,6 +84,16 @@ class Console:
 
         with Live(console=RichConsole(stderr=True), transient=True) as screen:
             yield lambda text: screen.update(Text(text, no_wrap=True))
+
+
+def stdout_encoding() -> str:
+    """That of the terminal, the locale, or PYTHONIOENCODING."""
+    return sys.stdout.encoding or "utf-8"
+
+
+def writable(text: str) -> str:
+    """`text` with escapes for what stdout's encoding lacks, as Python writes them to stderr by itself."""
+    return text.encode(stdout_encoding(), "backslashreplace").decode(stdout_encoding())
 
 
 def to_stderr(text: str) -> None:

@@ -91,11 +91,11 @@ def _valid_text(end: "EndReport") -> str:
     return text + (f"   last step's weights {end.last_valid_loss:.4f}" if end.last_valid_loss is not None else "")
 
 
-def draw_curve(run: "RunDirectory") -> str:
-    """Save the learning curve as a picture; returns it as text, with the picture's path."""
+def draw_curve(run: "RunDirectory", *, unicode: bool) -> str:
+    """Save the learning curve as a picture; returns it as text, in ASCII if not `unicode`, with the picture's path."""
     from tinylm.training.curves import save_learning_curve, text_curve
 
     metrics = run.metrics()
     picture = run.path / "learning-curve.png"
     save_learning_curve(metrics, picture)
-    return f"{text_curve(metrics)}\n{picture}"
+    return f"{text_curve(metrics, unicode=unicode)}\n{picture}"
