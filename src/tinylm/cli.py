@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -20,10 +19,11 @@ from tinylm.commands.memory import memory
 from tinylm.commands.report import report
 from tinylm.commands.runs import runs
 from tinylm.commands.sample import sample
+from tinylm.commands.signals import terminate, terminations
 from tinylm.commands.sweep import sweep
 from tinylm.commands.train import train
 from tinylm.commands.train_bpe import train_bpe
-from tinylm.errors import StoppedError, TinylmError
+from tinylm.errors import TinylmError
 from tinylm.files import explain_os_error
 
 
@@ -99,12 +99,8 @@ app.command("count-flops")(count_flops)
 app.command()(memory)
 
 
-def terminate(signal_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM unwinds the stack, so that temporary files go and locks open."""
-    raise StoppedError("stopped by SIGTERM", signal_number)
-
-
 def main() -> None:
     """Entry point of the installed command."""
-    signal.signal(signal.SIGTERM, terminate)
+    for number in terminations():
+        signal.signal(number, terminate)
     app()

@@ -21,6 +21,7 @@ import typer
 
 from tinylm.commands import options
 from tinylm.commands.console import Console, duration, table
+from tinylm.commands.signals import terminations
 from tinylm.errors import TinylmError
 
 CONFIG = "demo"
@@ -170,7 +171,7 @@ def call(arguments: Sequence[str], *, capture: bool) -> str | None:
 def signals_left_to(process: "subprocess.Popen[str]") -> Iterator[None]:
     """Let a command that is told to stop save its work first, and wait for it.
 
-    A terminal sends Ctrl-C to the command as well as to us, so there it is enough not to die; SIGTERM is passed on.
+    A terminal sends Ctrl-C to the command as well as to us, so there it is enough not to die; the end is passed on.
     """
 
     def wait(_number: int, _frame: FrameType | None) -> None:
@@ -179,7 +180,7 @@ def signals_left_to(process: "subprocess.Popen[str]") -> Iterator[None]:
     def pass_on(_number: int, _frame: FrameType | None) -> None:
         process.terminate()
 
-    handlers = {signal.SIGINT: wait, signal.SIGTERM: pass_on}
+    handlers = {signal.SIGINT: wait, **dict.fromkeys(terminations(), pass_on)}
     previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

@@ -1,18 +1,17 @@
 """`tinylm train`: a configuration becomes a run directory."""
 
-import signal
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tinylm.commands import options
 from tinylm.commands.console import Console
+from tinylm.commands.signals import StopRequest
 from tinylm.commands.torch_environment import prepare_torch_environment
 from tinylm.commands.train_report import draw_curve, end_text, follow
-from tinylm.errors import NegativeResultError, StoppedError
+from tinylm.errors import NegativeResultError
 
 if TYPE_CHECKING:
     from tinylm.configs.run import RunConfig
@@ -84,34 +83,3 @@ def _train(config: "RunConfig", out: Path, console: Console, *, force: bool, pro
         )
     if end.status == "stopped":
         raise stop.error(out)
-
-
-class StopRequest:
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop after the step; the second one stops at once."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __enter__(self) -> "StopRequest":
-        self._previous = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def asked(self) -> bool:
-        """Whether a signal has arrived."""
-        return self.signal is not None
-
-    def error(self, out: Path) -> StoppedError:
-        """What to raise once everything is saved."""
-        assert self.signal is not None
-        return StoppedError(f"stopped; {out} is saved, run the same command to go on", self.signal)
-
-    def _ask(self, number: int, _frame: FrameType | None) -> None:
-        self.signal = number
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
