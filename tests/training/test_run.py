@@ -225,10 +225,11 @@ def test_what_was_done_otherwise_is_said(prepared: Path, tmp_path: Path, monkeyp
     assert ending(records).status == "done"
 
 
-def test_profile_is_written_to_the_run(prepared: Path, tmp_path: Path) -> None:
-    """Some steps profiled are one report and one trace, and change nothing else."""
+@pytest.mark.parametrize("profile_steps", [2, 30])
+def test_profile_is_written_to_the_run(profile_steps: int, prepared: Path, tmp_path: Path) -> None:
+    """Some steps profiled, or as many as there are, are one report and one trace, and change nothing else."""
     config = load_run_config(prepared / "config.toml")
-    records = list(train_run(config, tmp_path / "run", profile_steps=2))
+    records = list(train_run(config, tmp_path / "run", profile_steps=profile_steps))
     (profile,) = [record for record in records if isinstance(record, ProfileReport)]
     assert profile.trace == tmp_path / "run" / "trace.json"
     assert profile.trace.is_file()

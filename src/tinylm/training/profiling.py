@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from tinylm.training.reports import Operation, ProfileReport
+from tinylm.training.reports import NoteReport, Operation, ProfileReport
 
 SKIPPED_STEPS = 3
 """Compilation, allocation and warm caches are behind then; one more step warms up the profiler itself."""
@@ -23,14 +23,19 @@ class StepProfile:
         self._operations: tuple[Operation, ...] = ()
         self._profiler = self._start(num_steps) if num_steps else None
 
-    def step_done(self, step: int) -> Iterator[ProfileReport]:
-        """The report, after the last profiled step."""
-        if self._profiler:
-            self._profiler.step()
+    def step_done(self, step: int, *, last: bool = False) -> Iterator[ProfileReport | NoteReport]:
+        """The report, after the last profiled step, or of those that there were after the `last` of all."""
+        if not self._profiler:
+            return
+        self._profiler.step()
+        if last:
+            self.close()
         operations, self._operations = self._operations, ()
         if operations:
             self.close()
             yield ProfileReport(step, self._trace, operations)
+        elif last:
+            yield NoteReport(step, f"nothing was profiled: the first {SKIPPED_STEPS + 1} steps are no guide")
 
     def close(self) -> None:
         """Profile no further."""

@@ -96,7 +96,7 @@ class Session:
             sampling = _due(step, train.sample_every)
             saving = last or stopping or _due(step, train.save_every)
             yield from trainer.read(leave=0 if evaluating or sampling or saving else self.execution.lag)
-            yield from self._observe()
+            yield from self._observe(last=last or stopping)
             if trainer.diverged:
                 yield self._end("diverged")
                 return
@@ -119,11 +119,11 @@ class Session:
         at_end = self.evaluation is not None and self.evaluation.step == self.trainer.steps_done
         return at_end and self.evaluated_on == self.inputs.final_evaluation(self.config.train)
 
-    def _observe(self) -> Iterator[Report]:
-        """What the step that was just launched gave to note, and the profile when it was the last of one."""
+    def _observe(self, *, last: bool) -> Iterator[Report]:
+        """What the step that was just launched gave to note, and the profile when it was the last of one or of all."""
         notes, self.trainer.gradients.notes = self.trainer.gradients.notes, []
         yield from (NoteReport(self.trainer.steps_done, note) for note in notes)
-        yield from self.profile.step_done(self.trainer.steps_done)
+        yield from self.profile.step_done(self.trainer.steps_done, last=last)
 
     def _budget_notes(self) -> Iterator[str]:
         hours, seconds = self.config.train.budget_h100_hours, self.execution.budget_seconds(self.config.train)
