@@ -82,15 +82,24 @@ def test_one_checkpoint_can_be_sampled(invoke: Invoke, run: Path) -> None:
         (["--prompt", "the", "--temperature", "-1"], "temperature"),
         (["--prompt", "the", "--top-p", "0"], "top_p"),
         (["--prompt", "the", "--top-k", "0"], "top_k"),
+        (["--prompt", "-"], "standard input: not UTF-8 (byte 3 is 0xe9)"),
     ],
-    ids=["empty", "too long", "temperature", "top_p", "top_k"],
+    ids=["empty", "too long", "temperature", "top_p", "top_k", "not UTF-8"],
 )
 def test_impossible_requests_are_exit_code_2(arguments: list[str], message: str, invoke: Invoke, run: Path) -> None:
     """What cannot be asked is said in one line, with exit code 2 and nothing on stdout."""
-    result = invoke("sample", run, *arguments)
+    result = invoke("sample", run, *arguments, input="café".encode("latin1"))
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_seed_too_large_for_the_generator_is_refused(invoke: Invoke, run: Path) -> None:
+    """64 bits are what there is."""
+    result = invoke("sample", run, "--prompt", "the", "--seed", 99999999999999999999)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--seed" in result.stderr
+    assert invoke("sample", run, "--prompt", "the", "--seed", 2**63 - 1, "--num-samples", 2).exit_code == 0
 
 
 def test_missing_run_is_exit_code_1(invoke: Invoke, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def sample(
     top_k: Annotated[int | None, typer.Option("--top-k", help="Sample from this many likeliest tokens.")] = None,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest continuation.")] = 256,
     num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="How many continuations.")] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same text.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same text.")] = 0,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -54,7 +54,7 @@ def sample(
     trained = TrainedModel.load(run)
     for note in trained.notes:
         console.warn(f"skipped a damaged checkpoint: {note}")
-    prompt_ids = encode_prompt(trained, sys.stdin.read() if prompt == STDIO else prompt)
+    prompt_ids = encode_prompt(trained, read_prompt() if prompt == STDIO else prompt)
     samples = []
     for index in range(num_samples):
         ids = trained.continuation(
@@ -70,6 +70,17 @@ def sample(
         samples.append(_write(trained, prompt_ids, ids, max_new_tokens, console))
     console.stream("\n")
     console.result({"samples": [asdict(made) for made in samples]}, "")
+
+
+def read_prompt() -> str:
+    """All of standard input. Raises: UsageError when it is not UTF-8."""
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"standard input: not UTF-8 (byte {error.start} is 0x{error.object[error.start]:02x}); "
+            "convert it first, for instance with iconv -f latin1 -t utf-8"
+        ) from error
 
 
 def encode_prompt(trained: "TrainedModel", prompt: str) -> list[int]:
