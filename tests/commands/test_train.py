@@ -193,19 +193,31 @@ def wait_for(condition: Callable[[], bool], process: Popen[str]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize(
+    ("save_every", "words"), [(1, "the last good checkpoint is kept"), (0, "no checkpoint was due yet")]
+)
 def test_divergence_is_exit_code_3_and_keeps_the_last_good_checkpoint(
-    invoke: Invoke, prepared: Path, tmp_path: Path
+    save_every: int, words: str, invoke: Invoke, prepared: Path, tmp_path: Path
 ) -> None:
     """A run whose loss explodes stops as `diverged`; the checkpoint from before still holds finite weights."""
     run = tmp_path / "run"
     absurd = ["--set", "optim.kind=sgd", "--set", "optim.lr=1e30", "--set", "schedule.min_lr=1e30"]
-    absurd += ["--set", "optim.max_grad_norm=0", "--set", "train.save_every=1", "--set", "schedule.warmup_steps=0"]
+    absurd += [
+        "--set",
+        "optim.max_grad_norm=0",
+        "--set",
+        f"train.save_every={save_every}",
+        "--set",
+        "schedule.warmup_steps=0",
+    ]
     result = invoke("train", "--config", prepared / "config.toml", *absurd, "--out", run, "--json")
     assert result.exit_code == 3, result.output
     values = json.loads(result.stdout)
     assert values["status"] == "diverged"
     assert "learning rate" in result.stderr
-    for checkpoint in (run / "checkpoints").iterdir():
+    assert words in result.stderr
+    assert (run / "checkpoints").exists() == bool(save_every)
+    for checkpoint in (run / "checkpoints").glob("*"):
         tensors = safetensors.numpy.load_file(checkpoint / "model.safetensors")
         assert tensors
     again = invoke("train", "--config", prepared / "config.toml", *absurd, "--out", run, "--json")

@@ -75,10 +75,14 @@ def _train(config: "RunConfig", out: Path, console: Console, *, force: bool, pro
     with console.progress("training", 1.0) as advance, stop:
         reports = train_run(config, out, force=force, should_stop=stop.asked, profile_steps=profile_steps)
         end = follow(reports, console, advance)
-    console.result(asdict(end), end_text(end, draw_curve(RunDirectory(out), unicode=console.unicode)))
+    run = RunDirectory(out)
+    console.result(asdict(end), end_text(end, draw_curve(run, unicode=console.unicode)))
     if end.status == "diverged":
+        kept = (
+            "the last good checkpoint is kept" if any(run.checkpoints.glob("step-*")) else "no checkpoint was due yet"
+        )
         raise NegativeResultError(
-            f"{out}: diverged at step {end.steps}; the last good checkpoint is kept. "
+            f"{out}: diverged at step {end.steps}; {kept}. "
             "A lower learning rate or a longer warm-up usually helps: --set optim.lr=... --force"
         )
     if end.status == "stopped":
