@@ -123,6 +123,25 @@ def test_a_kill_after_the_last_checkpoint_costs_no_step(prepared: Path, tmp_path
     assert (ending(again).steps, ending(again).seconds) == (first.steps, first.seconds)
 
 
+def test_a_last_step_that_took_less_than_expected_is_the_last(
+    prepared: Path, tmp_path: Path, time: SteadyTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A complete run stays complete though its budget has room: it is evaluated anew without a step more."""
+    launch = Trainer.launch
+
+    def launch_and_hurry(trainer: Trainer) -> None:
+        launch(trainer)
+        time.now -= 0.015 if trainer.fraction >= 1 else 0.0
+
+    monkeypatch.setattr(Trainer, "launch", launch_and_hurry)
+    first = ending(reports(prepared, tmp_path / "run", *BUDGET))
+    again = reports(prepared, tmp_path / "run", *BUDGET, "train.eval_batches=3")
+    assert steps(again) == []
+    assert (ending(again).steps, ending(again).seconds) == (first.steps, first.seconds)
+    longer = ending(reports(prepared, tmp_path / "run", *BUDGET, "train.budget_seconds=1.5"))
+    assert longer.steps > first.steps
+
+
 def test_h100_hours_count_by_the_peak_rate(
     prepared: Path, tmp_path: Path, time: SteadyTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

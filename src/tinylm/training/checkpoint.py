@@ -67,9 +67,7 @@ def _disk_errors(path: PathLike) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise TinylmError(
-            f"{path}: not saved ({reason}); make room there, and the same command goes on from the checkpoint before"
-        ) from error
+        raise TinylmError(f"{path}: not saved ({reason}); make room there and run the same command again") from error
 
 
 def load_checkpoint(path: PathLike, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinylm.configs.run import LENGTHS, RunConfig, TrainConfig
+from tinylm.configs.run import RunConfig, TrainConfig
 from tinylm.errors import TinylmError, UsageError
 from tinylm.training.checkpoint import read_state, read_step
 from tinylm.training.device import Execution
 from tinylm.training.inputs import Inputs
+from tinylm.training.length import asked_length
 from tinylm.training.reports import EndReport
 from tinylm.training.run_directory import RunDirectory
 
@@ -110,7 +111,7 @@ def _is_answered(
     """Whether a complete run is as long as asked for, and was evaluated at its end as asked for."""
     if saved is None:
         return run.config() == config
-    asked = {key: getattr(config.train, key) for key in LENGTHS}
+    asked = asked_length(config.train)
     as_long = any(length is not None and summary.get(key) == length for key, length in asked.items())
     wanted = inputs.final_evaluation(config.train)
     return as_long and bool(saved.get("evaluated_on", wanted) == wanted)

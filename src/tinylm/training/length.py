@@ -3,11 +3,17 @@
 import statistics
 from collections import deque
 
+from tinylm.configs.run import LENGTHS, TrainConfig
 from tinylm.configs.schedule import ScheduleConfig
 from tinylm.schedules import rate_at_fraction, rate_at_step
 
 RECENT_STEPS = 10
 LATEST_STEPS = 3
+
+
+def asked_length(train: TrainConfig) -> dict[str, float | None]:
+    """The length of a run as its configuration has it: all but one are None."""
+    return {key: getattr(train, key) for key in LENGTHS}
 
 
 class Length:

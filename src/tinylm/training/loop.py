@@ -22,7 +22,7 @@ from tinylm.training.evaluation import Evaluation, evaluate
 from tinylm.training.gradients import Gradients
 from tinylm.training.instruments import UpdateRatio, peak_memory_bytes
 from tinylm.training.launched import Launched
-from tinylm.training.length import Length
+from tinylm.training.length import Length, asked_length
 from tinylm.training.prefetch import PrefetchedBatches
 from tinylm.training.reports import StepReport
 
@@ -119,15 +119,21 @@ class Trainer:
             "seconds": self.clock.seconds,
             "step_seconds": self.length.step_seconds,
             "watch": self.watch.state(),
+            "complete": asked_length(self.config.train) if self.fraction >= 1 else None,
         }
 
     def restore(self, step: int, progress: dict[str, Any]) -> None:
-        """Go on after `step`, with what `progress` returned then."""
+        """Go on after `step`, with what `progress` returned then.
+
+        What was complete stays so, unless it is to be longer now, though a last step that took less time than expected
+        leaves room in a budget.
+        """
         self.steps_done = step
         self.clock = Clock(progress["seconds"])
         self._seconds_of_last_report = self.clock.seconds
         self.length.step_seconds = progress["step_seconds"]
-        self.fraction = self.length.behind(step, self.clock.seconds)
+        complete = progress.get("complete") == asked_length(self.config.train)
+        self.fraction = 1.0 if complete else self.length.behind(step, self.clock.seconds)
         self.watch = LossWatch(self.config.model.vocab_size, **progress["watch"])
 
     def _set_learning_rate(self, step: int) -> float:
