@@ -19,6 +19,8 @@ from tinylm.training.allocator import keep_freed_memory
 COMPILE_PAYS_AFTER_STEPS = 200
 COMPILE_PAYS_AFTER_SECONDS = 300
 PEAK_MEASURING_SECONDS = 0.3
+COMPILERS_ADVICE = ("TensorFloat32 tensor cores", r"\s*Online softmax is disabled")
+"""Warnings that nobody can follow: to round what was chosen to be exact, and to report how a reduction was split."""
 H100_PEAK_FLOPS = cast(float, hardware.peak_flops("h100", "bf16"))
 
 
@@ -59,7 +61,8 @@ class Execution:
             keep_freed_memory()
         if self.device.type == "cuda":
             torch.set_float32_matmul_precision("high" if self.precision == "bf16" else "highest")
-            warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # the compiler's advice: not to do as above
+            for advice in COMPILERS_ADVICE:
+                warnings.filterwarnings("ignore", advice)
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # takes time
 
     def measured(self) -> "Measurement":
