@@ -20,6 +20,9 @@ POSITION_MASK = np.int64((1 << POSITION_BITS) - 1)
 AHEAD = 16
 """Pairs whose tokens are on their way to the processor while another is merged."""
 
+SOON = 3
+"""The item that a heap gives next is among so many at its top; their tokens are on their way, too."""
+
 DIGIT_BITS = 7
 """Of the radix sort: three digits are a rank, and counting 128 of them is nothing to a word that is not short."""
 
@@ -97,6 +100,8 @@ def encode_by_heap(text, at, length, table, out, count):
         else:
             item = heap[0]
             size = remove_first(heap, size)
+            for i in range(min(size, SOON)):
+                prefetch(cells, (heap[i] & POSITION_MASK) * tokens.shape[1])
         left = item & POSITION_MASK
         if tokens[left, RANK] != item >> POSITION_BITS:
             continue
