@@ -4,6 +4,9 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
+
+import pytest
 
 from tinylm.configs.loader import parse
 from tinylm.configs.run import RunConfig
@@ -36,3 +39,18 @@ def test_log_every_thins_steps_but_not_evaluations(tmp_path: Path) -> None:
 def test_non_finite_values_are_null(tmp_path: Path) -> None:
     """A NaN loss is logged as null: the line stays valid JSON for every reader."""
     assert logged(tmp_path, 1, step(1, math.nan))[0]["loss"] is None
+
+
+def test_a_run_that_goes_on_is_one_run_of_wandbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the id that it began with; one that starts over has another."""
+    values = {"data": {"train": "", "valid": "", "tokenizer": ""}, "tracking": {"wandb": "offline"}}
+    run, config, start = RunDirectory(tmp_path), parse(RunConfig, values, source="test"), Mock()
+    monkeypatch.setattr("wandb.init", start)
+    for _ in range(2):
+        with Tracker(run, config):
+            pass
+    run.clear()
+    with Tracker(run, config):
+        pass
+    first, second, third = (call.kwargs["id"] for call in start.call_args_list)
+    assert first == second != third

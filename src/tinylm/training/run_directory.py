@@ -34,6 +34,7 @@ class RunDirectory:
         self.summary_file = self.path / "summary.json"
         self.environment_file = self.path / "environment.json"
         self.trace_file = self.path / "trace.json"
+        self.wandb_id_file = self.path / "wandb-id.txt"
         self.tokenizer = self.path / "tokenizer"
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
@@ -85,7 +86,13 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Remove what an earlier run left, but for `config.toml`, without which this would not be a run."""
-        for item in (self.metrics_file, self.summary_file, self.environment_file, self.trace_file):
+        for item in (
+            self.metrics_file,
+            self.summary_file,
+            self.environment_file,
+            self.trace_file,
+            self.wandb_id_file,
+        ):
             item.unlink(missing_ok=True)
         for directory in (self.tokenizer, self.samples, self.checkpoints):
             shutil.rmtree(directory, ignore_errors=True)

@@ -1,12 +1,13 @@
 """Where the figures of a run go: JSON lines always, Weights & Biases when asked. The only user of wandb."""
 
 import dataclasses
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 from tinylm.configs.run import RunConfig
 from tinylm.errors import TinylmError
-from tinylm.files import json_text
+from tinylm.files import json_text, write_text
 from tinylm.training.reports import EvaluationReport, StepReport
 from tinylm.training.run_directory import RunDirectory
 
@@ -18,8 +19,8 @@ class Tracker:
 
     def __init__(self, run: RunDirectory, config: RunConfig) -> None:
         self.log_every = config.train.log_every
-        self._lines = run.metrics_file.open("a", encoding="utf-8")
         self._wandb = None if config.tracking.wandb == "off" else _start_wandb(run, config)
+        self._lines = run.metrics_file.open("a", encoding="utf-8")
 
     def __enter__(self) -> "Tracker":
         return self
@@ -41,14 +42,18 @@ class Tracker:
 
 
 def _start_wandb(run: RunDirectory, config: RunConfig) -> Any:
+    """The run of that name there, or the one begun earlier when this run goes on."""
     import wandb
 
+    if not run.wandb_id_file.is_file():
+        write_text(run.wandb_id_file, uuid.uuid4().hex)
     settings = wandb.Settings(init_timeout=WANDB_INIT_SECONDS, silent=True)
     start: Callable[..., Any] = wandb.init
     try:
         return start(
             project=config.tracking.project,
             name=run.path.name,
+            id=run.wandb_id_file.read_text(),
             dir=str(run.path),
             mode=config.tracking.wandb,
             config=config.model_dump(),
