@@ -122,11 +122,9 @@ def kept_by_attention(
         case "unfused":
             return kept + scores  # probabilities
         case "manual":
-            maxima, exponentials = (
-                width * tokens * heads,
-                exponentials_width(width, device) * tokens * heads * (length + 1),
-            )
-            return kept + 2 * scores + maxima + exponentials + length**2  # masked, probabilities; with sums; the mask
+            rows = tokens * heads
+            kept += 2 * scores + width * rows  # masked and probabilities; maxima
+            return kept + exponentials_width(width, device) * rows * (length + 1) + length**2  # with sums; the mask
 
 
 def exponentials_width(width: int, device: DeviceType) -> int:
@@ -150,14 +148,23 @@ def attention_rows(
     Where all three of them were made anew (rotated or normalised, with an extra value), nothing keeps the stack.
     """
     rope, fused = shape.position == "rope", attention_kernel(shape, width, device) == "fused"
-    norm_keeps_stack = shape.qk_norm and width == FP32  # a bf16 one is kept as a float32 copy, by `kept_by_qk_norm`
     if not fused and batch_size > 1:
-        return 4 + 3 * norm_keeps_stack  # the batched products take copies
-    new_query_and_key = rope or shape.qk_norm
-    stack = 3 * (norm_keeps_stack or not (new_query_and_key and extra_value))
+        return 4 + 3 * norm_keeps_stack(shape, width)  # the batched products take copies
+    new_query_and_key = are_made_anew(shape)
+    stack = 3 * (norm_keeps_stack(shape, width) or not (new_query_and_key and extra_value))
     by_tokens = device == "cuda" and width == FP32  # that kernel's output; the others' is laid out as the rotated query
     laid_out_anew = rope and fused and not by_tokens
     return stack + 2 * new_query_and_key + extra_value + 1 + laid_out_anew
+
+
+def are_made_anew(shape: ModelShape) -> bool:
+    """Whether query and key are no longer parts of the stack when attention has them."""
+    return shape.position == "rope" or shape.qk_norm
+
+
+def norm_keeps_stack(shape: ModelShape, width: int) -> bool:
+    """Whether QK-norm keeps the stack as its input; a bf16 one is kept as a float32 copy, by `kept_by_qk_norm`."""
+    return shape.qk_norm and width == FP32
 
 
 def kept_by_qk_norm(shape: ModelShape, tokens: int, width: int) -> int:
@@ -211,9 +218,7 @@ def value_rows(shape: ModelShape, batch_size: int, width: int, *, extra_value: b
     """Tensors of d_model that only attention's value keeps: itself, the stack that it is part of, or none."""
     if batch_size > 1 or extra_value:
         return 1
-    norm_keeps_stack = shape.qk_norm and width == FP32
-    new_query_and_key = shape.position == "rope" or shape.qk_norm
-    return 3 if new_query_and_key and not norm_keeps_stack else 0
+    return 3 if are_made_anew(shape) and not norm_keeps_stack(shape, width) else 0
 
 
 def feed_forward_workspace(shape: ModelShape, tokens: int, width: int) -> int:
